@@ -1,0 +1,72 @@
+# Two commands matter: `make demo` and `make test`. Each target sets up what it needs by itself.
+#   make demo            live on microphone and speakers; DEMO=file paces the bundled speech instead
+#   make test            every test;  make lint, make sanitize, make fuzz, make bench for the rest
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+NATIVE := build/native
+CMAKE  := $(BIN)/cmake
+PIP    := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
+BUILD_NEEDS := setuptools pybind11 cmake ninja wheel
+NATIVE_SOURCES := $(shell find csrc -type f) CMakeLists.txt setup.py
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-python test-native lint format sanitize fuzz bench wheel clean system-packages
+
+help:
+	@sed -n '1,4s/^# \{0,1\}//p' Makefile
+
+# ---- set-up -------------------------------------------------------------------------------------
+$(VENV)/made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "bunraku needs Python 3.11 or later: make PYTHON=python3.12 ..." >&2; exit 2; }
+	@echo "· making $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) $(BUILD_NEEDS)
+	@touch $@
+
+$(VENV)/run: $(VENV)/made pyproject.toml constraints.txt $(NATIVE_SOURCES)
+	@echo "· building the native core and installing bunraku"
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) --no-build-isolation -e '.[cli]'
+	@touch $@
+
+$(VENV)/dev: $(VENV)/run
+	@echo "· installing what training and tests need (torch is large)"
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) --no-build-isolation -e '.[cli,train,dev]'
+	@touch $@
+
+$(NATIVE)/build.ninja: $(VENV)/made CMakeLists.txt
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(CMAKE) -S . -B $(NATIVE) -G Ninja -DBUNRAKU_TESTS=ON -DBUNRAKU_PYTHON=OFF >/dev/null
+
+system-packages:
+	@bash scripts/system-packages
+
+# ---- the two commands ---------------------------------------------------------------------------
+demo: $(VENV)/run
+	@DEMO=$(DEMO) $(BIN)/bunraku live --demo
+
+test: system-packages $(VENV)/dev test-native
+	@BUNRAKU_NATIVE_BUILD=$(NATIVE) $(BIN)/python -m pytest $(TESTS)
+
+test-native: $(NATIVE)/build.ninja
+	@echo "· building the native tests"
+	@$(CMAKE) --build $(NATIVE)
+
+# ---- the rest -----------------------------------------------------------------------------------
+lint: $(VENV)/dev $(NATIVE)/build.ninja
+	@BIN=$(BIN) NATIVE=$(NATIVE) bash scripts/lint
+
+format: $(VENV)/dev
+	@$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .
+	@$(BIN)/clang-format -i $$(git ls-files '*.c' '*.h' '*.cpp' '*.hpp' '*.inl')
+
+sanitize: $(VENV)/made
+	@PATH="$(CURDIR)/$(BIN):$$PATH" bash tests/native/sanitize.sh
+
+bench: $(VENV)/dev
+	@$(BIN)/python benchmarks/core_speed.py
+
+wheel: $(VENV)/dev
+	@$(BIN)/python -m build --outdir dist .
+
+clean:
+	@rm -rf build dist $(VENV) *.egg-info engine/*.egg-info engine/bunraku/lib engine/bunraku/include engine/bunraku/*.so

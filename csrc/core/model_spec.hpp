@@ -1,5 +1,5 @@
-// What a flat model file says, as plain data: the tree the reader builds and the stages are made of.
-// docs/flat-format.md describes the bytes; the order of weights is the .nam format's.
+// What a flat model file says, as plain data: the tree the reader builds and the stages are made
+// of. docs/flat-format.md describes the bytes; the order of weights is the .nam format's.
 #pragma once
 
 #include <array>
@@ -18,8 +18,8 @@ enum class ActivationKind : std::uint32_t {
   Hardtanh = 2,
   Fasttanh = 3,
   ReLU = 4,
-  LeakyReLU = 5,      // parameters: {negative_slope}
-  PReLU = 6,          // parameters: one slope for each channel, or one for all
+  LeakyReLU = 5, // parameters: {negative_slope}
+  PReLU = 6,     // parameters: one slope for each channel, or one for all
   Sigmoid = 7,
   SiLU = 8,
   Hardswish = 9,

@@ -12,7 +12,8 @@ namespace bunraku {
 // Thrown by [control] code only; the C ABI turns it into a status and a message.
 class Error : public std::runtime_error {
 public:
-  Error(bk_status status, const std::string& message) : std::runtime_error(message), m_status(status) {}
+  Error(bk_status status, const std::string& message)
+      : std::runtime_error(message), m_status(status) {}
   bk_status status() const noexcept { return m_status; }
 
 private:
@@ -20,8 +21,9 @@ private:
 };
 
 struct VoiceConfig {
-  int max_block_frames = 0; // process() is never called with more
-  float size = 1.0f;        // for slimmable networks
+  int max_block_frames = 0;      // process() is never called with more
+  float size = 1.0f;             // for slimmable networks
+  const float* params = nullptr; // values by parameter index, renewed by the stream before a block
 };
 
 // One voice's state. Made by Stage::open_voice() on a control thread, already prewarmed.
@@ -36,6 +38,11 @@ public:
 
   // Back to the prewarmed state (as after an endless silence). Audio thread.
   virtual void reset() noexcept = 0;
+
+  // From now on reset() returns to the present state. A chain calls it after it let silence through
+  // all its nodes, because what one network makes of silence is what the next one has heard so far.
+  // Control thread; may allocate.
+  virtual void keep_as_prewarmed() = 0;
 };
 
 // Weights and shape, packed for the instruction set; shared by all voices and threads.
@@ -49,7 +56,7 @@ public:
   virtual int latency_frames() const noexcept { return 0; }
   virtual int receptive_field_frames() const noexcept { return 1; }
   virtual double flop_per_frame() const noexcept { return 0.0; } // networks only; size 1
-  virtual bool is_fast() const noexcept { return true; } // false: runs on a general path
+  virtual bool is_fast() const noexcept { return true; }         // false: runs on a general path
 };
 
 } // namespace bunraku

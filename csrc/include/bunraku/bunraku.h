@@ -10,7 +10,9 @@
  *              one caller at a time per stream, concurrently with [control] and [any]
  *
  * No exception crosses this boundary. Every config struct starts with `struct_size`, which the
- * caller sets to sizeof(that struct), so that a newer library serves older programs.
+ * caller sets to sizeof(that struct), so that a newer library serves older programs: fields that the
+ * caller's struct ends before have their defaults (or are not filled in). A caller's struct may be
+ * longer than the library's if what the library does not know is zero.
  *
  * Licence: MIT.
  */
@@ -63,7 +65,8 @@ BK_API const char* bk_version_string(void);
 /* A short English name of a status code; never NULL. [any] */
 BK_API const char* bk_status_string(bk_status status);
 
-/* What the last failed call on this thread objected to, with the remedy; "" after none.
+/* What the last failed [control] call on this thread objected to, with the remedy; "" after none.
+ * Calls tagged [any] and [audio] report by their status alone.
  * Valid until the next bunraku call on this thread. [control] */
 BK_API const char* bk_last_error(void);
 

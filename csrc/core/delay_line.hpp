@@ -1,0 +1,35 @@
+// A delay of a fixed number of frames. Audio thread, once it is made.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+namespace bunraku {
+
+class DelayLine {
+public:
+  explicit DelayLine(int delay_frames) : m_ring(static_cast<std::size_t>(delay_frames), 0.0f) {}
+
+  // in and out may be the same plane.
+  void process(const float* in, float* out, int frames) noexcept {
+    if (m_ring.empty()) {
+      std::copy(in, in + frames, out);
+      return;
+    }
+    for (int frame = 0; frame < frames; ++frame) {
+      const float delayed = m_ring[m_position];
+      m_ring[m_position] = in[frame];
+      out[frame] = delayed;
+      if (++m_position == m_ring.size())
+        m_position = 0;
+    }
+  }
+
+  void clear() noexcept { std::fill(m_ring.begin(), m_ring.end(), 0.0f); }
+
+private:
+  std::vector<float> m_ring;
+  std::size_t m_position = 0;
+};
+
+} // namespace bunraku

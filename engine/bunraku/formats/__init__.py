@@ -1,0 +1,1 @@
+"""Files to checked data and back: `.nam`, the flat model file, chain presets. numpy alone."""

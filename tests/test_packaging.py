@@ -1,0 +1,78 @@
+"""What a stranger installs: the sdist builds, the wheel carries everything and stands alone."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel built from the sdist, as `python -m build` does it, without fetching anything."""
+    out = tmp_path_factory.mktemp("dist")
+    bin_dir = str(Path(sys.executable).parent)
+    subprocess.run(
+        [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(ROOT)],
+        check=True,
+        env={**os.environ, "PATH": f"{bin_dir}{os.pathsep}{os.environ['PATH']}"},
+        stdout=subprocess.DEVNULL,
+    )
+    assert list(out.glob("bunraku-*.tar.gz"))
+    return next(out.glob("bunraku-*.whl"))
+
+
+@pytest.mark.slow
+def test_wheel_carries_library_header_pack_and_sample(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    for pattern in (
+        r"bunraku/_native\..*so",
+        r"bunraku/lib/libbunraku\.so.*",
+        r"bunraku/include/bunraku/bunraku\.h",
+        r"bunraku/weights/\w+\.nam",
+        r"bunraku/weights/\w+\.md",
+        r"bunraku/samples/.*\.(flac|wav)",
+        r"bunraku/py\.typed",
+    ):
+        assert any(re.fullmatch(pattern, name) for name in names), f"no {pattern} in {names}"
+    assert not [name for name in names if name.startswith(("tests", "benchmarks", "csrc"))]
+
+
+@pytest.mark.slow
+def test_wheel_works_with_numpy_alone(wheel: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(site)]
+    subprocess.run([*pip, str(wheel)], check=True)
+    code = f"""
+import importlib.abc, sys
+class NumpyAlone(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split('.')[0] in {{'torch', 'typer', 'rich', 'pydantic', 'soundfile', 'scipy'}}:
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, NumpyAlone())
+import numpy as np, bunraku
+assert bunraku.__file__.startswith({str(site)!r}), bunraku.__file__
+model = bunraku.load_model(bunraku.default_pack()[0])
+stream = model.open_stream(channels=1, max_block_frames=64)
+out = stream.process(np.zeros((1, 64), np.float32))
+assert out.shape == (1, 64) and np.isfinite(out).all()
+"""
+    environment = {"PYTHONPATH": str(site), "PATH": os.environ["PATH"]}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment, cwd=tmp_path)
+
+
+def test_version_is_said_once() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    cmake = re.search(
+        r"VERSION ([\d.]+)", (ROOT / "CMakeLists.txt").read_text().split("project(")[1]
+    )
+    package = re.search(r'__version__ = "(.*)"', (ROOT / "engine/bunraku/__init__.py").read_text())
+    assert [project] == list({project, cmake and cmake[1], package and package[1]})

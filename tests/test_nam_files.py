@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from nam_files import each_nam_file
-
 from bunraku.formats.flat import write_flat
 from bunraku.formats.flat_reader import parse_flat
 from bunraku.formats.layout import flop_per_frame, receptive_field_frames
 from bunraku.formats.nam import parse_nam, read_nam
 from bunraku.formats.nam_writer import write_nam
 from bunraku.formats.specs import SlimmableSpec
+from nam_files import each_nam_file
 
 FLOP_PER_FRAME = {"wavenet_a1_standard": 26_640, "A2": 23_552}
 RECEPTIVE_FIELD = {"wavenet_a1_standard": 4_093, "A2": 6_347, "lstm": None}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from bunraku.errors import ModelFormatError
 from bunraku.formats import limits
-from bunraku.formats.flat import HEADER, is_flat
-from bunraku.formats.flat_reader import parse_flat
+from bunraku.formats.flat import HEADER
+from bunraku.formats.flat_reader import is_flat, parse_flat
 from bunraku.formats.nam import parse_nam
 from bunraku.formats.specs import ModelSpec
 

@@ -1,0 +1,269 @@
+// The engine's callback: what it plays, what it counts, and that it stays in user space.
+#include "audio_thread_guard.hpp"
+
+#include <chrono>
+#include <cmath>
+#include <limits>
+#include <thread>
+#include <vector>
+
+#include "core/live_engine.hpp"
+#include "core/paced_device.hpp"
+#include "core/stage.hpp"
+
+namespace {
+
+int failures = 0;
+
+void check(bool ok, const char* what) {
+  if (!ok) {
+    std::fprintf(stderr, "failed: %s\n", what);
+    ++failures;
+  }
+}
+
+struct Doubler { // stands for a stream: twice as loud, on every plane
+  int channels;
+  int busy_us = 0;
+  static void process(void* self, const float* const* in, float* const* out,
+                      std::uint32_t frames) noexcept {
+    const auto& doubler = *static_cast<Doubler*>(self);
+    const std::uint64_t end_ns =
+        bunraku::monotonic_ns() + static_cast<std::uint64_t>(doubler.busy_us) * 1000u;
+    for (int c = 0; c < doubler.channels; ++c) {
+      for (std::uint32_t i = 0; i < frames; ++i) {
+        out[c][i] = 2.0f * in[c][i];
+      }
+    }
+    while (bunraku::monotonic_ns() < end_ns && doubler.busy_us > 0) {
+    }
+  }
+  bunraku::BlockProcess as_process() { return {this, &Doubler::process}; }
+};
+
+bunraku::LiveConfig config_of(int channels, int inputs, int outputs, int most) {
+  bunraku::LiveConfig config;
+  config.channels = channels;
+  config.input_channels = inputs;
+  config.output_channels = outputs;
+  config.max_block_frames = most;
+  config.fade_seconds = 0.0;
+  return config;
+}
+
+int call(bunraku::LiveEngine& engine, const std::vector<float>& in, std::vector<float>& out,
+         int frames, unsigned long flags = 0) {
+  return bunraku::bk_live_callback(in.empty() ? nullptr : in.data(), out.data(),
+                                   static_cast<unsigned long>(frames), nullptr, flags, &engine);
+}
+
+void test_channels_and_long_blocks() {
+  Doubler mono{1};
+  bunraku::LiveEngine engine(config_of(1, 2, 3, 8), mono.as_process(), nullptr);
+  std::vector<float> in(40), out(60, 9.0f); // 20 frames through pieces of 8
+  for (int i = 0; i < 20; ++i) {
+    in[static_cast<std::size_t>(2 * i)] = 0.01f * static_cast<float>(i);
+    in[static_cast<std::size_t>(2 * i + 1)] = 0.03f * static_cast<float>(i);
+  }
+  check(call(engine, in, out, 20) == bunraku::kContinue, "goes on");
+  bool right = true;
+  for (int i = 0; i < 60; ++i) {
+    right = right &&
+            std::fabs(out[static_cast<std::size_t>(i)] - 0.04f * static_cast<float>(i / 3)) < 1e-6f;
+  }
+  check(right, "a mono voice hears the mean and plays on every output");
+
+  Doubler stereo{2};
+  bunraku::LiveEngine pair(config_of(2, 2, 2, 8), stereo.as_process(), nullptr);
+  std::vector<float> out2(40);
+  call(pair, in, out2, 20);
+  check(std::fabs(out2[38] - 0.38f) < 1e-6f && std::fabs(out2[39] - 1.14f) < 1e-6f,
+        "two voices keep apart");
+  check(pair.stats().clipped_samples == 3, "samples beyond full scale are counted");
+}
+
+void test_bad_input_and_counters() {
+  Doubler mono{1};
+  bunraku::LiveEngine engine(config_of(1, 1, 1, 16), mono.as_process(), nullptr);
+  std::vector<float> in(16, 0.25f), out(16);
+  in[3] = std::numeric_limits<float>::quiet_NaN();
+  in[4] = std::numeric_limits<float>::infinity();
+  in[5] = std::numeric_limits<float>::max(); // finite, but doubles to infinity
+  call(engine, in, out, 16, bunraku::kOutputUnderflow | bunraku::kInputOverflow);
+  check(out[3] == 0.0f && out[4] == 0.0f && out[5] == 0.0f && out[6] == 0.5f, "only finite sound");
+  call(engine, {}, out, 16, bunraku::kInputUnderflow);
+  check(out[6] == 0.0f, "no input is silence");
+  const bunraku::LiveStats stats = engine.stats();
+  check(stats.non_finite_samples == 3, "three samples were not finite");
+  check(stats.callbacks == 2 && stats.frames == 32, "callbacks and frames");
+  check(stats.input_underflows == 1 && stats.input_overflows == 1 && stats.output_underflows == 1 &&
+            stats.output_overflows == 0,
+        "the device's flags");
+  check(stats.compute.count == 2 && stats.compute.max_ns > 0, "durations");
+  const bunraku::Meter meter = engine.read_output_meter();
+  check(meter.peak == 0.5f && meter.rms > 0.0f, "the meter");
+  check(engine.read_output_meter().peak == 0.0f, "its peak starts anew with each reading");
+}
+
+void test_missed_deadline() {
+  Doubler slow{1, 2000};
+  bunraku::LiveEngine engine(config_of(1, 1, 1, 16), slow.as_process(), nullptr);
+  std::vector<float> in(16), out(16);
+  call(engine, in, out, 16); // a third of a millisecond
+  check(engine.stats().missed_deadlines == 1, "longer than the block is a miss");
+  check(engine.stats().compute.p50_ns >= 2000000, "and measured");
+}
+
+void test_fades_source_and_capture() {
+  Doubler mono{1};
+  bunraku::LiveConfig config = config_of(1, 0, 1, 64);
+  config.fade_seconds = 0.002; // 96 frames
+  config.capture_seconds = 1.0;
+  config.source.assign(1000, 0.25f);
+  config.stop_after_frames = 1000;
+  bunraku::LiveEngine engine(config, mono.as_process(), nullptr);
+  std::vector<float> out(64), all;
+  int result = bunraku::kContinue;
+  while (result == bunraku::kContinue && all.size() < 5000) {
+    result = call(engine, {}, out, 64);
+    all.insert(all.end(), out.begin(), out.end());
+  }
+  check(all.size() == 1024 && engine.finished(), "ends with the block that holds the last frame");
+  float step = 0.0f;
+  for (std::size_t i = 1; i < all.size(); ++i) {
+    step = std::max(step, std::fabs(all[i] - all[i - 1]));
+  }
+  check(std::fabs(all[0]) < 0.001f && step < 0.01f, "fades in and out without a step");
+  check(all[500] == 0.5f && all[1000] == 0.0f, "full in the middle, silent after the end");
+  std::vector<float> captured(2 * 2000);
+  check(engine.read_capture(captured.data(), 2000) == 1024, "every frame was captured");
+  bool same = true;
+  for (std::size_t i = 0; i < 1000; ++i) {
+    same = same && captured[2 * i] == 0.25f && captured[2 * i + 1] == all[i];
+  }
+  check(same, "input beside output");
+  call(engine, {}, out, 64);
+  check(engine.stats().frames == 1024, "after the end nothing runs");
+  engine.rearm();
+  check(!engine.finished(), "and can be armed again");
+}
+
+void test_stop_request_and_full_capture() {
+  Doubler mono{1};
+  bunraku::LiveConfig config = config_of(1, 1, 1, 64);
+  config.fade_seconds = 0.001;
+  config.capture_seconds = 0.002;
+  bunraku::LiveEngine engine(config, mono.as_process(), nullptr);
+  std::vector<float> in(64, 0.25f), out(64);
+  for (int i = 0; i < 4; ++i) {
+    check(call(engine, in, out, 64) == bunraku::kContinue, "plays");
+  }
+  check(engine.stats().capture_dropped_frames == 128 && !engine.can_capture(64),
+        "a full capture ring drops whole blocks and counts them");
+  engine.request_stop();
+  check(call(engine, in, out, 64) == bunraku::kComplete && out[63] == 0.0f, "fades out and ends");
+}
+
+void test_paced_device() {
+  Doubler mono{1};
+  for (const bool paced : {true, false}) {
+    bunraku::LiveConfig config = config_of(1, 0, 1, 128);
+    config.source.assign(480, 0.1f);
+    config.loop_source = true;
+    config.stop_after_frames = paced ? 4800 : 480000;
+    bunraku::LiveEngine engine(config, mono.as_process(), nullptr);
+    const std::uint64_t begin_ns = bunraku::monotonic_ns();
+    bunraku::PacedDevice device(engine, {128, paced});
+    device.start();
+    while (device.running()) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    const std::uint64_t took_ns = bunraku::monotonic_ns() - begin_ns;
+    device.stop();
+    const bunraku::PacedStats stats = device.stats();
+    check(stats.blocks == (config.stop_after_frames + 127) / 128, "one call for each block");
+    if (paced) {
+      check(took_ns >= 99000000, "38 blocks of 2.67 ms cannot take less than their time");
+      check(stats.added.count == stats.blocks && stats.added.max_ns >= stats.lateness.max_ns,
+            "lateness and added latency are measured for each block");
+    } else {
+      check(stats.added.count == 0 && stats.underflows == 0, "without a clock nothing is late");
+    }
+  }
+  bunraku::LiveEngine engine(config_of(1, 1, 1, 64), mono.as_process(), nullptr);
+  bunraku::PacedDevice endless(engine, {64, true});
+  endless.start();
+  endless.stop();
+  check(!endless.running(), "stops when told");
+}
+
+void test_histogram() {
+  bunraku::DurationHistogram histogram;
+  for (std::uint64_t ns = 1; ns <= 100000; ++ns) {
+    histogram.add(ns);
+  }
+  const bunraku::DurationSummary summary = histogram.summary();
+  const auto near = [](std::uint64_t got, double want) {
+    return static_cast<double>(got) >= want && static_cast<double>(got) <= 1.016 * want;
+  };
+  check(summary.count == 100000 && summary.max_ns == 100000, "count and maximum are exact");
+  check(near(summary.p50_ns, 50000) && near(summary.p99_ns, 99000) && near(summary.p999_ns, 99900),
+        "quantiles are at most 1.6 % high");
+  histogram.add(~std::uint64_t{0});
+  check(histogram.summary().max_ns == ~std::uint64_t{0}, "the longest duration fits");
+  bunraku::DurationHistogram empty;
+  check(empty.summary().p99_ns == 0, "nothing counted is zero");
+}
+
+#if BUNRAKU_CAN_GUARD
+void test_audio_thread_is_clean() {
+  Doubler stereo{2};
+  bunraku::RingBridge bridge(2, 64, 48000.0);
+  bunraku::LiveConfig config = config_of(2, 2, 2, 64);
+  config.fade_seconds = 0.01;
+  config.capture_seconds = 0.05;
+  bunraku::LiveEngine engine(config, stereo.as_process(), &bridge);
+  std::vector<float> in(128, 0.3f), out(128);
+  const bunraku::DeviceTimeInfo time{1.0, 1.01, 1.02};
+  const auto play = [&] { // with a bridge that always misses: concealment too
+    for (int i = 0; i < 200; ++i) {
+      bunraku::bk_live_callback(in.data(), out.data(), 64, &time, bunraku::kInputOverflow, &engine);
+    }
+    engine.request_stop();
+    bunraku::bk_live_callback(in.data(), out.data(), 64, &time, 0, &engine);
+  };
+  using audio_thread_guard::Verdict;
+  check(audio_thread_guard::heap_calls_in([] {
+          void* volatile block = std::malloc(16);
+          std::free(block);
+        }) == 2,
+        "the heap is watched");
+  check(audio_thread_guard::heap_calls_in(play) == 0, "the callback leaves the heap alone");
+  const Verdict control = audio_thread_guard::system_calls_in([] { syscall(SYS_getppid); });
+  if (control == Verdict::CannotTell) {
+    std::puts("live engine: this kernel does not let a process forbid itself system calls");
+    return;
+  }
+  check(control == Verdict::EnteredKernel, "system calls are watched");
+  engine.rearm();
+  check(audio_thread_guard::system_calls_in(play) == Verdict::Clean,
+        "the callback stays out of the kernel");
+}
+#endif
+
+} // namespace
+
+int main() {
+#if BUNRAKU_CAN_GUARD
+  test_audio_thread_is_clean();
+#endif
+  test_channels_and_long_blocks();
+  test_bad_input_and_counters();
+  test_missed_deadline();
+  test_fades_source_and_capture();
+  test_stop_request_and_full_capture();
+  test_paced_device();
+  test_histogram();
+  std::puts(failures == 0 ? "live engine: ok" : "live engine: FAILED");
+  return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -105,7 +105,7 @@ int LiveEngine::callback(const float* in, float* out, std::uint32_t frames,
   const FlushDenormals denormals_off;
   count_flags(flags);
   const auto most = static_cast<std::uint32_t>(m_config.max_block_frames);
-  for (std::uint32_t done = 0; done < frames;) {
+  for (std::uint32_t done = 0; done < frames && out != nullptr;) {
     const std::uint32_t piece = std::min(frames - done, most);
     const float* piece_in =
         in == nullptr ? nullptr

@@ -1,0 +1,1 @@
+"""What a live chain is made of, one effect per file."""

@@ -1,0 +1,1 @@
+"""Where audio enters and leaves: devices, files."""

@@ -1,0 +1,1 @@
+"""Who runs next: today the worker that runs Python effects block by block."""

@@ -80,10 +80,10 @@ void run_stream(void* stream, const float* const* in, float* const* out,
 
 // `stream` is a _native.Stream; its address is all the engine needs, and keep_alive holds it.
 std::unique_ptr<LiveEngine> make_engine(const py::object& stream, double sample_rate_hz,
-                                        int input_channels, int output_channels,
-                                        RingBridge* bridge, const std::optional<FloatArray>& source,
-                                        bool loop_source, std::uint64_t stop_after_frames,
-                                        double fade_seconds, double capture_seconds) {
+                                        int input_channels, int output_channels, RingBridge* bridge,
+                                        const std::optional<FloatArray>& source, bool loop_source,
+                                        std::uint64_t stop_after_frames, double fade_seconds,
+                                        double capture_seconds) {
   LiveConfig config;
   config.channels = stream.attr("channels").cast<int>();
   config.input_channels = input_channels;
@@ -96,7 +96,8 @@ std::unique_ptr<LiveEngine> make_engine(const py::object& stream, double sample_
   config.stop_after_frames = stop_after_frames;
   if (source) {
     if (source->ndim() != 2 || source->shape(1) != config.channels || source->shape(0) == 0) {
-      throw py::value_error("source must be [frames, channels] with as many channels as the stream");
+      throw py::value_error(
+          "source must be [frames, channels] with as many channels as the stream");
     }
     config.source.assign(source->data(), source->data() + source->size());
   }
@@ -105,7 +106,8 @@ std::unique_ptr<LiveEngine> make_engine(const py::object& stream, double sample_
 }
 
 // One callback from Python, for tests: [frames, input channels] to [frames, output channels].
-std::pair<FloatArray, int> call_once(LiveEngine& engine, const FloatArray& in, unsigned long flags) {
+std::pair<FloatArray, int> call_once(LiveEngine& engine, const FloatArray& in,
+                                     unsigned long flags) {
   const LiveConfig& config = engine.config();
   if (in.ndim() != 2 || in.shape(1) != config.input_channels) {
     throw py::value_error("input must be [frames, input_channels]");
@@ -124,7 +126,9 @@ FloatArray read_capture(LiveEngine& engine, std::size_t most_frames) {
   return FloatArray(all[py::slice(0, static_cast<py::ssize_t>(frames), 1)]);
 }
 
-std::pair<float, float> as_pair(const Meter& meter) { return {meter.peak, meter.rms}; }
+std::pair<float, float> as_pair(const Meter& meter) {
+  return {meter.peak, meter.rms};
+}
 
 // Waits without the GIL; the audio thread cannot wake anyone, so the worker looks now and then.
 std::optional<std::pair<std::uint64_t, FloatArray>> take_block(RingBridge& bridge,
@@ -197,14 +201,12 @@ void bind_engine(py::module_& m) {
            py::arg("source") = py::none(), py::arg("loop_source") = false,
            py::arg("stop_after_frames") = 0, py::arg("fade_seconds") = 0.010,
            py::arg("capture_seconds") = 0.0, py::keep_alive<1, 2>(), py::keep_alive<1, 6>())
-      .def_property_readonly("callback_address",
-                             [](const LiveEngine&) {
-                               return reinterpret_cast<std::uintptr_t>(&bk_live_callback);
-                             })
-      .def_property_readonly("user_address",
-                             [](LiveEngine& engine) {
-                               return reinterpret_cast<std::uintptr_t>(&engine);
-                             })
+      .def_property_readonly(
+          "callback_address",
+          [](const LiveEngine&) { return reinterpret_cast<std::uintptr_t>(&bk_live_callback); })
+      .def_property_readonly(
+          "user_address",
+          [](LiveEngine& engine) { return reinterpret_cast<std::uintptr_t>(&engine); })
       .def_property_readonly("finished", &LiveEngine::finished)
       .def_property_readonly("channels", [](const LiveEngine& e) { return e.config().channels; })
       .def("request_stop", &LiveEngine::request_stop)
@@ -213,8 +215,9 @@ void bind_engine(py::module_& m) {
            "Run the callback once from this thread, for tests: (output, 0 continue or 1 complete).")
       .def("read_capture", &read_capture, py::arg("most_frames"),
            "[frames, 2 x channels]: input beside output, in the order they were played.")
-      .def("read_input_meter", [](LiveEngine& e) { return as_pair(e.read_input_meter()); },
-           "(peak since the last reading, root mean square over about 0.3 s)")
+      .def(
+          "read_input_meter", [](LiveEngine& e) { return as_pair(e.read_input_meter()); },
+          "(peak since the last reading, root mean square over about 0.3 s)")
       .def("read_output_meter", [](LiveEngine& e) { return as_pair(e.read_output_meter()); })
       .def("stats", &engine_stats);
 }

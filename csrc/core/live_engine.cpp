@@ -8,7 +8,7 @@
 #include <string>
 #include <utility>
 
-#include "core/flush_denormals.hpp"
+#include "core/denormals.hpp"
 #include "core/stage.hpp"
 
 namespace bunraku {
@@ -102,7 +102,7 @@ void LiveEngine::rearm() noexcept {
 int LiveEngine::callback(const float* in, float* out, std::uint32_t frames,
                          const DeviceTimeInfo* time, unsigned long flags) noexcept {
   const std::uint64_t begin_ns = monotonic_ns();
-  const FlushDenormals denormals_off;
+  const DenormalsOff denormals_off;
   count_flags(flags);
   const auto most = static_cast<std::uint32_t>(m_config.max_block_frames);
   for (std::uint32_t done = 0; done < frames && out != nullptr;) {

@@ -14,6 +14,7 @@ from bunraku.formats import limits
 from bunraku.formats.layout import (
     Affine,
     array_affines,
+    history_floats,
     in_channels,
     inner_networks,
     out_channels,
@@ -72,9 +73,20 @@ def check_network(spec: NetworkSpec, where: str, depth: int = 1) -> None:
             check_slimmable(spec, where)
     if not isinstance(spec, SlimmableSpec):
         check_weights(spec, where)
+    check_history(history_floats(spec), where)
     reach = receptive_field_frames(spec)
     if reach is not None:
         check_range(f"{where}: the receptive field", reach, 1, limits.MAX_RECEPTIVE_FIELD)
+
+
+def check_history(count: int, where: str) -> None:
+    if count > limits.MAX_HISTORY_FLOATS:
+        refuse(
+            f"{where}: what a voice remembers, in numbers",
+            count,
+            f"allowed are up to {limits.MAX_HISTORY_FLOATS:,}",
+            "use fewer channels or smaller dilations",
+        )
 
 
 def check_weights(spec: WaveNetSpec | ConvNetSpec | LstmSpec | LinearSpec, where: str) -> None:

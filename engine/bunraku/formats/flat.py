@@ -8,8 +8,8 @@ import zlib
 import numpy as np
 
 from bunraku.formats import limits
-from bunraku.formats.check import check_network, check_range, refuse
-from bunraku.formats.layout import in_channels, out_channels
+from bunraku.formats.check import check_history, check_network, check_range, refuse
+from bunraku.formats.layout import history_floats, in_channels, out_channels
 from bunraku.formats.specs import (
     ActivationSpec,
     ChainSpec,
@@ -37,6 +37,7 @@ WORD_BYTES = 4
 def write_flat(spec: ModelSpec) -> bytes:
     """The bytes of the flat file of `spec`. ModelFormatError where it is beyond the limits."""
     check_chain(spec.chain, 1)
+    check_history(chain_history(spec.chain), "the chain")
     check_rate("the sample rate in Hz", spec.sample_rate_hz)
     payload = chain_record(spec.chain)
     if len(payload) > limits.MAX_PAYLOAD_BYTES:
@@ -93,6 +94,15 @@ def check_chain(chain: ChainSpec, depth: int, where: str = "the chain") -> None:
                     refuse(
                         f"{here}: (input, output) channels", channels, "in a chain must be (1, 1)"
                     )
+
+
+def chain_history(chain: ChainSpec) -> int:
+    """What one voice of all networks of a chain remembers, in floats."""
+    return sum(
+        chain_history(node.chain) if isinstance(node, MixSpec | RateSpec) else history_floats(node)
+        for node in chain.nodes
+        if not isinstance(node, GainSpec)
+    )
 
 
 def words(*values: int) -> bytes:

@@ -245,6 +245,22 @@ def receptive_field_frames(spec: NetworkSpec) -> int | None:
             return receptive_field_frames(spec.networks[-1])
 
 
+def history_floats(spec: NetworkSpec) -> int:
+    """What one voice remembers of the past, in floats. Of a slimmable, that of its largest size."""
+    match spec:
+        case WaveNetSpec():
+            own = sum(a.in_channels * a.reach_frames for a in wavenet_affines(spec))
+            return own + (history_floats(spec.condition) if spec.condition is not None else 0)
+        case ConvNetSpec():
+            return sum(a.in_channels * a.reach_frames for a in convnet_affines(spec))
+        case LinearSpec():
+            return spec.receptive_field * min(spec.in_channels, spec.out_channels)
+        case LstmSpec():
+            return 2 * spec.hidden_size * spec.layer_count
+        case SlimmableSpec():
+            return max(history_floats(network) for network in spec.networks)
+
+
 def flop_per_frame(spec: NetworkSpec) -> float:
     """Multiplications and additions by weights, two for each; biases, activations and sums are not
     counted (the field's convention). Of a slimmable network, that of its full size."""

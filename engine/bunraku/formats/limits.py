@@ -15,6 +15,8 @@ MAX_LINEAR_TAPS = 1 << 17
 MAX_SLIMMABLE_SIZES = 64
 MAX_NESTING = 8
 MAX_CHAIN_NODES = 64
+MAX_HISTORY_FLOATS = 1 << 24
+"""What one voice of a chain may remember: 64 MiB. The largest models in use need under one."""
 MAX_PAYLOAD_BYTES = 64 << 20
 MIN_SAMPLE_RATE_HZ = 8_000.0
 MAX_SAMPLE_RATE_HZ = 384_000.0

@@ -1,8 +1,19 @@
 #include "stage_factory.hpp"
 
 #include "chain.hpp"
+#include "convnet.hpp"
 #include "gain.hpp"
+#include "linear.hpp"
+#if __has_include("lstm_fast.hpp")
+#include "lstm_fast.hpp"
+#endif
+#include "lstm_general.hpp"
 #include "mix.hpp"
+#include "slimmable.hpp"
+#if __has_include("wavenet_fast.hpp")
+#include "wavenet_fast.hpp"
+#endif
+#include "wavenet_general.hpp"
 
 namespace bunraku {
 namespace {
@@ -56,10 +67,49 @@ std::unique_ptr<Stage> make_node(const NodeSpec& node, const ChainBuilder& build
   return network;
 }
 
+// The detector behind each fast path says null to whatever is not exactly its shape.
+std::unique_ptr<Stage> make_wavenet(const WaveNetSpec& spec, const StageOptions& options) {
+#if __has_include("wavenet_fast.hpp")
+  if (!options.force_general)
+    if (auto fast = make_wavenet_fast(spec, options.isa))
+      return fast;
+#endif
+  return make_wavenet_general(spec,
+                              spec.condition ? make_network(*spec.condition, options) : nullptr);
+}
+
+std::unique_ptr<Stage> make_lstm(const LstmSpec& spec, const StageOptions& options) {
+#if __has_include("lstm_fast.hpp")
+  if (!options.force_general)
+    if (auto fast = make_lstm_fast(spec, options.isa))
+      return fast;
+#else
+  (void)options;
+#endif
+  return make_lstm_general(spec);
+}
+
+std::unique_ptr<Stage> make_slimmable(const SlimmableSpec& spec, const StageOptions& options) {
+  std::vector<std::unique_ptr<const Stage>> networks;
+  for (const NodeSpec& network : spec.networks)
+    networks.push_back(make_network(network, options));
+  return std::make_unique<SlimmableStage>(spec.max_values, std::move(networks));
+}
+
 } // namespace
 
-std::unique_ptr<Stage> make_network(const NodeSpec&, const StageOptions&) {
-  throw Error(BK_ERROR_UNSUPPORTED, "this build plays no networks yet");
+std::unique_ptr<Stage> make_network(const NodeSpec& node, const StageOptions& options) {
+  if (const auto* wavenet = std::get_if<WaveNetSpec>(&node.value))
+    return make_wavenet(*wavenet, options);
+  if (const auto* lstm = std::get_if<LstmSpec>(&node.value))
+    return make_lstm(*lstm, options);
+  if (const auto* convnet = std::get_if<ConvNetSpec>(&node.value))
+    return make_convnet(*convnet);
+  if (const auto* linear = std::get_if<LinearSpec>(&node.value))
+    return make_linear(*linear);
+  if (const auto* slimmable = std::get_if<SlimmableSpec>(&node.value))
+    return make_slimmable(*slimmable, options);
+  throw Error(BK_ERROR_FORMAT, "an effect stands where a network is needed");
 }
 
 std::unique_ptr<Stage> make_chain(const ChainSpec& chain, double sample_rate_hz,

@@ -23,7 +23,8 @@ std::vector<Isa> isas_at_hand() {
   std::vector<Isa> isas;
 #if defined(BUNRAKU_HAVE_AVX512)
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+      __builtin_cpu_supports("fma"))
     isas.push_back(Isa::Avx512);
 #endif
 #if defined(BUNRAKU_HAVE_AVX2)

@@ -1,0 +1,21 @@
+// tanh as x * P(x^2) / Q(x^2) between bounds, where no table fits in registers.
+#pragma once
+
+namespace bunraku {
+namespace {
+
+inline Vec tanh_approx(Vec x) {
+  const Vec bound = broadcast(kTanhRationalBound);
+  const Vec c = max(min(x, bound), sub(zero(), bound)); // NaN gives the bound
+  const Vec s = mul(c, c);
+  Vec p = mul_add(broadcast(kTanhP[3]), s, broadcast(kTanhP[2]));
+  Vec q = mul_add(broadcast(kTanhQ[3]), s, broadcast(kTanhQ[2]));
+  p = mul_add(p, s, broadcast(kTanhP[1]));
+  q = mul_add(q, s, broadcast(kTanhQ[1]));
+  p = mul_add(p, s, broadcast(kTanhP[0]));
+  q = mul_add(q, s, broadcast(kTanhQ[0]));
+  return div(mul(c, p), q);
+}
+
+} // namespace
+} // namespace bunraku

@@ -1,0 +1,32 @@
+#if defined(__AVX512F__)
+#include <cstdint>
+#include <cstring>
+
+#include "core/simd_avx512.hpp"
+#include "core/simd_activations.hpp"
+#include "core/wavenet_fast_plan.hpp"
+
+namespace bunraku {
+namespace {
+
+// 32 registers: 16 to 24 sums, the inputs and a weight.
+constexpr int kSubVectors = 4;
+constexpr int outputs_at_once(int channels, int vectors) {
+  if (vectors == 1)
+    return channels == 12 ? 12 : 8;
+  return channels % 6 == 0 && channels > 0 ? 6 : 4;
+}
+constexpr int kSmallChannels = 4;
+constexpr int small_vectors(int channels) { return channels <= 2 ? 4 : 2; }
+
+} // namespace
+} // namespace bunraku
+
+#include "core/wavenet_fast.inl"
+
+namespace bunraku {
+
+const WaveNetKernels kWaveNetAvx512 = kernels_of_this_unit();
+
+} // namespace bunraku
+#endif

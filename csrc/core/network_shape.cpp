@@ -43,11 +43,14 @@ void check_activation(const ActivationSpec& activation, int channels) {
 
 struct Tally {
   std::int64_t weights = 0;
+  std::int64_t multiplications = 0; // a bias only starts a sum
   std::int64_t lookback = 0;
   std::int64_t history = 0;
 
   void conv(int in, int out, int groups, int taps, int dilation, bool bias, const char* what) {
-    weights += conv_weights(in, out, groups, taps, what) + (bias ? out : 0);
+    const std::int64_t matrix = conv_weights(in, out, groups, taps, what);
+    weights += matrix + (bias ? out : 0);
+    multiplications += matrix;
     lookback += static_cast<std::int64_t>(dilation) * (taps - 1);
     history += static_cast<std::int64_t>(in) * dilation * (taps - 1);
   }
@@ -154,7 +157,7 @@ NetworkShape shape_of(const WaveNetSpec& spec) {
   shape.weight_count = tally.weights + 1; // head_scale
   shape.receptive_field_frames = tally.lookback + 1;
   shape.history_floats = tally.history;
-  shape.flop_per_frame += 2.0 * static_cast<double>(tally.weights);
+  shape.flop_per_frame += 2.0 * static_cast<double>(tally.multiplications);
   return shape;
 }
 
@@ -194,7 +197,7 @@ NetworkShape shape_of(const ConvNetSpec& spec) {
   shape.weight_count = tally.weights;
   shape.receptive_field_frames = tally.lookback + 1;
   shape.history_floats = tally.history;
-  shape.flop_per_frame = 2.0 * static_cast<double>(tally.weights);
+  shape.flop_per_frame = 2.0 * static_cast<double>(tally.multiplications);
   return shape;
 }
 

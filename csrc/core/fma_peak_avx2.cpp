@@ -6,8 +6,9 @@
 
 namespace bunraku {
 
-
-double run_fma_avx2(int rounds, float* sink) { return run_fma(rounds, sink); }
+double run_fma_avx2(int rounds, float* sink) {
+  return run_fma(rounds, sink);
+}
 
 } // namespace bunraku
 #endif

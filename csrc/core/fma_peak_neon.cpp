@@ -6,8 +6,9 @@
 
 namespace bunraku {
 
-
-double run_fma_neon(int rounds, float* sink) { return run_fma(rounds, sink); }
+double run_fma_neon(int rounds, float* sink) {
+  return run_fma(rounds, sink);
+}
 
 } // namespace bunraku
 #endif

@@ -5,7 +5,8 @@
 
 namespace bunraku {
 
-
-double run_fma_portable(int rounds, float* sink) { return run_fma(rounds, sink); }
+double run_fma_portable(int rounds, float* sink) {
+  return run_fma(rounds, sink);
+}
 
 } // namespace bunraku

@@ -16,17 +16,31 @@ constexpr int kLanes = 4;
 typedef float Vec __attribute__((vector_size(16)));
 typedef int VecBits __attribute__((vector_size(16)));
 
-inline Vec broadcast(float x) { return Vec{x, x, x, x}; }
-inline Vec add(Vec a, Vec b) { return a + b; }
-inline Vec sub(Vec a, Vec b) { return a - b; }
-inline Vec mul(Vec a, Vec b) { return a * b; }
-inline Vec div(Vec a, Vec b) { return a / b; }
-inline Vec mul_add(Vec a, Vec b, Vec c) { return a * b + c; }
+inline Vec broadcast(float x) {
+  return Vec{x, x, x, x};
+}
+inline Vec add(Vec a, Vec b) {
+  return a + b;
+}
+inline Vec sub(Vec a, Vec b) {
+  return a - b;
+}
+inline Vec mul(Vec a, Vec b) {
+  return a * b;
+}
+inline Vec div(Vec a, Vec b) {
+  return a / b;
+}
+inline Vec mul_add(Vec a, Vec b, Vec c) {
+  return a * b + c;
+}
 inline Vec select_less(Vec a, Vec b, Vec if_less, Vec otherwise) {
   const VecBits less = a < b;
   return (Vec)((less & (VecBits)if_less) | (~less & (VecBits)otherwise));
 }
-inline Vec abs(Vec a) { return (Vec)((VecBits)a & 0x7fffffff); }
+inline Vec abs(Vec a) {
+  return (Vec)((VecBits)a & 0x7fffffff);
+}
 #else
 struct Vec {
   float lane[kLanes];
@@ -64,16 +78,24 @@ inline Vec abs(Vec a) {
 }
 #endif
 
-inline Vec zero() { return broadcast(0.0f); }
+inline Vec zero() {
+  return broadcast(0.0f);
+}
 inline Vec load(const float* p) {
   Vec v;
   std::memcpy(&v, p, sizeof v);
   return v;
 }
-inline void store(float* p, Vec v) { std::memcpy(p, &v, sizeof v); }
+inline void store(float* p, Vec v) {
+  std::memcpy(p, &v, sizeof v);
+}
 // A NaN in `a` gives `b`.
-inline Vec min(Vec a, Vec b) { return select_less(a, b, a, b); }
-inline Vec max(Vec a, Vec b) { return select_less(b, a, a, b); }
+inline Vec min(Vec a, Vec b) {
+  return select_less(a, b, a, b);
+}
+inline Vec max(Vec a, Vec b) {
+  return select_less(b, a, a, b);
+}
 
 } // namespace
 } // namespace bunraku

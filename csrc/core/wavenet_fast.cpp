@@ -110,12 +110,15 @@ ActivationCode activation_code(const ActivationSpec& activation) {
   return ActivationCode::Tanh;
 }
 
-constexpr std::size_t round_up(std::size_t n, std::size_t step) { return (n + step - 1) / step * step; }
+constexpr std::size_t round_up(std::size_t n, std::size_t step) {
+  return (n + step - 1) / step * step;
+}
 
 // Copies the weights into one aligned buffer; every matrix begins on a cache line.
 class Packer {
 public:
-  explicit Packer(const WaveNetSpec& spec) : m_next(spec.weights.data()), m_packed(capacity(spec)) {}
+  explicit Packer(const WaveNetSpec& spec)
+      : m_next(spec.weights.data()), m_packed(capacity(spec)) {}
 
   // [out][in][taps] to [taps][in][out]
   const float* matrix(int out, int in, int taps, float scale = 1.0f) {
@@ -191,14 +194,18 @@ public:
   explicit WaveNetVoice(const WaveNetFast& stage);
   void process(const float* const* in, float* const* out, int frames) noexcept override;
   void reset() noexcept override;
+  void keep_as_prewarmed() override;
 
 private:
+  void prewarm();
+
   const WaveNetPlan& m_plan;
   const WaveNetKernels& m_kernels;
-  AlignedBuffer m_memory;
+  const std::size_t m_ring_floats;
+  AlignedBuffer m_memory; // rings, input, scratch
+  AlignedBuffer m_kept_memory;
   std::vector<int> m_positions;
-  std::vector<float> m_silence;
-  std::vector<const float*> m_silent_planes;
+  std::vector<int> m_kept_positions;
   WaveNetState m_state{};
 };
 
@@ -216,8 +223,8 @@ int WaveNetFast::add_ring(int rows, int lookback) {
   ring.offset = static_cast<std::int64_t>(m_ring_floats);
   ring.rows = rows;
   ring.advances = lookback > 0;
-  ring.frames = static_cast<int>(
-      round_up(static_cast<std::size_t>(lookback) + kTileFrames, kTileFrames));
+  ring.frames =
+      static_cast<int>(round_up(static_cast<std::size_t>(lookback) + kTileFrames, kTileFrames));
   ring.stride = ring.advances ? padded_stride(ring.frames + kTileFrames) : kTileFrames;
   m_ring_floats += static_cast<std::size_t>(rows) * ring.stride;
   m_rings.push_back(ring);
@@ -268,8 +275,8 @@ void WaveNetFast::add_array(const WaveNetArraySpec& array, Packer& packer, bool 
     layers.back().out_ring = add_ring(array.channels, 0);
   plan.in_ring = layers.front().in_ring;
   plan.layer_count = static_cast<int>(layers.size());
-  plan.head = packer.matrix(array.head_out_channels, array.bottleneck,
-                                      array.head_kernel_size, scale);
+  plan.head =
+      packer.matrix(array.head_out_channels, array.bottleneck, array.head_kernel_size, scale);
   plan.head_bias = array.head_bias ? packer.vector(array.head_out_channels, scale) : nullptr;
   m_scratch_rows = std::max({m_scratch_rows, array.bottleneck, array.head_out_channels});
   m_layers.push_back(std::move(layers));
@@ -300,25 +307,39 @@ std::unique_ptr<Voice> WaveNetFast::open_voice(const VoiceConfig&) const {
 }
 
 WaveNetVoice::WaveNetVoice(const WaveNetFast& stage)
-    : m_plan(stage.plan()), m_kernels(stage.kernels()),
-      m_memory(stage.ring_floats() + static_cast<std::size_t>(kTileFrames) *
-                                         (stage.in_channels() + stage.scratch_rows())),
-      m_positions(static_cast<std::size_t>(m_plan.ring_count)), m_silence(kTileFrames),
-      m_silent_planes(static_cast<std::size_t>(m_plan.in_channels), m_silence.data()) {
+    : m_plan(stage.plan()), m_kernels(stage.kernels()), m_ring_floats(stage.ring_floats()),
+      m_memory(m_ring_floats + static_cast<std::size_t>(kTileFrames) *
+                                   (stage.in_channels() + stage.scratch_rows())),
+      m_kept_memory(m_ring_floats), m_positions(static_cast<std::size_t>(m_plan.ring_count)),
+      m_kept_positions(m_positions) {
   m_state.memory = m_memory.data();
   m_state.positions = m_positions.data();
-  m_state.input = m_memory.data() + stage.ring_floats();
+  m_state.input = m_memory.data() + m_ring_floats;
   m_state.scratch = m_state.input + static_cast<std::ptrdiff_t>(kTileFrames) * m_plan.in_channels;
-  reset();
+  prewarm();
+  keep_as_prewarmed();
 }
 
 // After endless silence every layer's input is a constant for each channel. One tile of silence in
 // which each layer's output fills its whole history gets there, layer by layer.
-void WaveNetVoice::reset() noexcept {
-  std::fill(m_positions.begin(), m_positions.end(), 0);
+void WaveNetVoice::prewarm() {
+  constexpr int frames = 16;
+  const std::vector<float> silence(frames);
+  const std::vector<const float*> planes(static_cast<std::size_t>(m_plan.in_channels),
+                                         silence.data());
   m_state.prewarming = true;
-  m_kernels.run_tile[kTileWidths - 1](m_plan, m_state, m_silent_planes.data(), nullptr, 0, 16);
+  m_kernels.run_tile[kTileWidths - 1](m_plan, m_state, planes.data(), nullptr, 0, frames);
   m_state.prewarming = false;
+}
+
+void WaveNetVoice::keep_as_prewarmed() {
+  std::copy_n(m_memory.data(), m_ring_floats, m_kept_memory.data());
+  m_kept_positions = m_positions;
+}
+
+void WaveNetVoice::reset() noexcept {
+  std::copy_n(m_kept_memory.data(), m_ring_floats, m_memory.data());
+  std::copy(m_kept_positions.begin(), m_kept_positions.end(), m_positions.begin());
 }
 
 void WaveNetVoice::process(const float* const* in, float* const* out, int frames) noexcept {

@@ -82,8 +82,9 @@ struct LayerTile {
   std::int64_t next_stride;
 };
 
-BUNRAKU_INLINE void find_layer_tile(LayerTile& tile, const WaveNetPlan& plan, const LayerPlan& layer,
-                                    const WaveNetState& state, int skip_ring) {
+BUNRAKU_INLINE void find_layer_tile(LayerTile& tile, const WaveNetPlan& plan,
+                                    const LayerPlan& layer, const WaveNetState& state,
+                                    int skip_ring) {
   const RingPlan& in = plan.rings[layer.in_ring];
   const float* base = state.memory + in.offset;
   const int position = state.positions[layer.in_ring];
@@ -303,8 +304,7 @@ void linear_one(const float* weights, const float* bias, const Taps& taps, int k
                                   acc.v[c][v]);
       for (; r < rows; ++r)
         for (int v = 0; v < Shape::vectors; ++v)
-          acc.v[0][v] =
-              mul_add(broadcast(w[r]), load(x + r * in_stride + v * kLanes), acc.v[0][v]);
+          acc.v[0][v] = mul_add(broadcast(w[r]), load(x + r * in_stride + v * kLanes), acc.v[0][v]);
     }
     for (int v = 0; v < Shape::vectors; ++v) {
       const Vec sum = add(add(acc.v[0][v], acc.v[1][v]), add(acc.v[2][v], acc.v[3][v]));
@@ -352,7 +352,9 @@ void advance(const WaveNetPlan& plan, WaveNetState& state, int frames) {
   }
 }
 
-constexpr int width_index(int tile_width) { return tile_width == 64 ? 0 : tile_width == 32 ? 1 : 2; }
+constexpr int width_index(int tile_width) {
+  return tile_width == 64 ? 0 : tile_width == 32 ? 1 : 2;
+}
 
 template <int TileWidth>
 void run_tile(const WaveNetPlan& plan, WaveNetState& state, const float* const* in,

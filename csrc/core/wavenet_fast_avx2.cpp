@@ -2,8 +2,8 @@
 #include <cstdint>
 #include <cstring>
 
-#include "core/simd_avx2.hpp"
 #include "core/simd_activations.hpp"
+#include "core/simd_avx2.hpp"
 #include "core/wavenet_fast_plan.hpp"
 
 namespace bunraku {
@@ -11,9 +11,13 @@ namespace {
 
 // 16 registers: 12 sums, two inputs and a weight.
 constexpr int kSubVectors = 2;
-constexpr int outputs_at_once(int channels, int) { return channels % 6 == 0 && channels > 0 ? 6 : 4; }
+constexpr int outputs_at_once(int channels, int) {
+  return channels % 6 == 0 && channels > 0 ? 6 : 4;
+}
 constexpr int kSmallChannels = 3;
-constexpr int small_vectors(int channels) { return channels <= 2 ? 2 : 1; }
+constexpr int small_vectors(int channels) {
+  return channels <= 2 ? 2 : 1;
+}
 
 } // namespace
 } // namespace bunraku

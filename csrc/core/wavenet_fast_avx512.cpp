@@ -2,8 +2,8 @@
 #include <cstdint>
 #include <cstring>
 
-#include "core/simd_avx512.hpp"
 #include "core/simd_activations.hpp"
+#include "core/simd_avx512.hpp"
 #include "core/wavenet_fast_plan.hpp"
 
 namespace bunraku {
@@ -17,7 +17,9 @@ constexpr int outputs_at_once(int channels, int vectors) {
   return channels % 6 == 0 && channels > 0 ? 6 : 4;
 }
 constexpr int kSmallChannels = 4;
-constexpr int small_vectors(int channels) { return channels <= 2 ? 4 : 2; }
+constexpr int small_vectors(int channels) {
+  return channels <= 2 ? 4 : 2;
+}
 
 } // namespace
 } // namespace bunraku

@@ -2,8 +2,8 @@
 #include <cstdint>
 #include <cstring>
 
-#include "core/simd_neon.hpp"
 #include "core/simd_activations.hpp"
+#include "core/simd_neon.hpp"
 #include "core/wavenet_fast_plan.hpp"
 
 namespace bunraku {
@@ -11,9 +11,13 @@ namespace {
 
 // 32 registers of four floats.
 constexpr int kSubVectors = 4;
-constexpr int outputs_at_once(int channels, int) { return channels % 6 == 0 && channels > 0 ? 6 : 4; }
+constexpr int outputs_at_once(int channels, int) {
+  return channels % 6 == 0 && channels > 0 ? 6 : 4;
+}
 constexpr int kSmallChannels = 4;
-constexpr int small_vectors(int channels) { return channels <= 2 ? 4 : 2; }
+constexpr int small_vectors(int channels) {
+  return channels <= 2 ? 4 : 2;
+}
 
 } // namespace
 } // namespace bunraku

@@ -55,10 +55,10 @@ struct ArrayPlan {
   const float* rechannel; // [input_rows][channels]
   int input_rows;
   int channels;
-  int in_ring;         // of the first layer
-  int input_ring;      // the previous array's output; negative: the network's input
-  int skip_ring;       // skip sum, with the history that the head's kernel needs
-  const float* head;   // [tap][bottleneck][head_out]
+  int in_ring;       // of the first layer
+  int input_ring;    // the previous array's output; negative: the network's input
+  int skip_ring;     // skip sum, with the history that the head's kernel needs
+  const float* head; // [tap][bottleneck][head_out]
   const float* head_bias;
   int bottleneck;
   int head_out;

@@ -1,8 +1,8 @@
 #include <cstdint>
 #include <cstring>
 
-#include "core/simd_portable.hpp"
 #include "core/simd_activations.hpp"
+#include "core/simd_portable.hpp"
 #include "core/wavenet_fast_plan.hpp"
 
 namespace bunraku {
@@ -10,9 +10,13 @@ namespace {
 
 // 16 registers, no fused multiply-add: 8 sums, two inputs, a weight and a product.
 constexpr int kSubVectors = 2;
-constexpr int outputs_at_once(int, int) { return 4; }
+constexpr int outputs_at_once(int, int) {
+  return 4;
+}
 constexpr int kSmallChannels = 2;
-constexpr int small_vectors(int) { return 2; }
+constexpr int small_vectors(int) {
+  return 2;
+}
 
 } // namespace
 } // namespace bunraku

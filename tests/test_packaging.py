@@ -60,7 +60,7 @@ class NumpyAlone(importlib.abc.MetaPathFinder):
 sys.meta_path.insert(0, NumpyAlone())
 import numpy as np, bunraku
 assert bunraku.__file__.startswith({str(site)!r}), bunraku.__file__
-model = bunraku.load_model(bunraku.default_pack()[0])
+model = bunraku.load_model(bunraku.pack_names()[0])
 stream = model.open_stream(channels=1, max_block_frames=64)
 out = stream.process(np.zeros((1, 64), np.float32))
 assert out.shape == (1, 64) and np.isfinite(out).all()

@@ -2,9 +2,12 @@
 #include <cstdint>
 #include <cstring>
 
-#include "core/simd_activations.hpp"
-#include "core/simd_avx512.hpp"
 #include "core/wavenet_fast_plan.hpp"
+
+// The vector type first, then what is written over it.
+#include "core/simd_avx512.hpp"
+
+#include "core/simd_activations.hpp"
 
 namespace bunraku {
 namespace {

@@ -17,5 +17,14 @@ inline Vec tanh_approx(Vec x) {
   return div(mul(c, p), q);
 }
 
+inline float sum_of_lanes(Vec v) {
+  float lanes[kLanes];
+  store(lanes, v);
+  float sum = 0.0f;
+  for (const float lane : lanes)
+    sum += lane;
+  return sum;
+}
+
 } // namespace
 } // namespace bunraku

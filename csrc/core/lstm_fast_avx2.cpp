@@ -1,0 +1,13 @@
+#if defined(__AVX2__)
+#include "core/simd_avx2.hpp"
+
+#include "core/lstm_fast_plan.hpp"
+
+#include "core/lstm_fast.inl"
+
+namespace bunraku {
+
+const LstmKernels kLstmAvx2 = {kLanes, run_lstm_tile};
+
+} // namespace bunraku
+#endif

@@ -1,0 +1,13 @@
+#if defined(__AVX512F__)
+#include "core/simd_avx512.hpp"
+
+#include "core/lstm_fast_plan.hpp"
+
+#include "core/lstm_fast.inl"
+
+namespace bunraku {
+
+const LstmKernels kLstmAvx512 = {kLanes, run_lstm_tile};
+
+} // namespace bunraku
+#endif

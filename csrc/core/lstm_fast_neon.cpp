@@ -1,0 +1,13 @@
+#if defined(__ARM_NEON)
+#include "core/simd_neon.hpp"
+
+#include "core/lstm_fast_plan.hpp"
+
+#include "core/lstm_fast.inl"
+
+namespace bunraku {
+
+const LstmKernels kLstmNeon = {kLanes, run_lstm_tile};
+
+} // namespace bunraku
+#endif

@@ -1,0 +1,11 @@
+#include "core/simd_portable.hpp"
+
+#include "core/lstm_fast_plan.hpp"
+
+#include "core/lstm_fast.inl"
+
+namespace bunraku {
+
+const LstmKernels kLstmPortable = {kLanes, run_lstm_tile};
+
+} // namespace bunraku

@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 NATIVE := build/native
 CMAKE  := $(BIN)/cmake
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
-BUILD_NEEDS := setuptools pybind11 cmake ninja wheel
+BUILD_NEEDS := 'setuptools>=77' pybind11 cmake ninja wheel
 NATIVE_SOURCES := $(shell find csrc -type f) CMakeLists.txt setup.py
 
 .DEFAULT_GOAL := help

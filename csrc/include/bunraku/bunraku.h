@@ -10,9 +10,9 @@
  *              one caller at a time per stream, concurrently with [control] and [any]
  *
  * No exception crosses this boundary. Every config struct starts with `struct_size`, which the
- * caller sets to sizeof(that struct), so that a newer library serves older programs: fields that the
- * caller's struct ends before have their defaults (or are not filled in). A caller's struct may be
- * longer than the library's if what the library does not know is zero.
+ * caller sets to sizeof(that struct), so that a newer library serves older programs: fields that
+ * the caller's struct ends before have their defaults (or are not filled in). A caller's struct may
+ * be longer than the library's if what the library does not know is zero.
  *
  * Licence: MIT.
  */

@@ -2,12 +2,12 @@
 
     python tools/make_tanh_tables.py csrc/core/tanh_tables.hpp
 
-Two approximations, both with an absolute error near 2e-6:
+Two approximations, both with an absolute error under 8e-7:
 
-* AVX-512: 32 cubics in a = |x|, eight for each octave of 1 + a, which the bits of the float 1 + a
-  address without a comparison. Each interpolates tanh at the Chebyshev nodes of its segment, which
-  is within a few percent of the minimax cubic. The first one is a * quadratic: exact at 0.
-* elsewhere: x * P(x^2) / Q(x^2), both cubic, fitted by Lawson's reweighted least squares.
+* AVX-512: 32 cubics in a = |x|, eight for each octave of 1 + a * 15 / 8, which the bits of that
+  float address without a comparison; they end at a = 8. Each interpolates tanh at the Chebyshev
+  nodes of its segment, near the minimax cubic; the first is a * quadratic: exact at 0.
+* elsewhere: x * P(x^2) / Q(x^2), quartic over cubic, fitted by Lawson's reweighted least squares.
 
 Everything is computed in float64 and rounded once.
 """
@@ -23,8 +23,10 @@ import numpy.typing as npt
 
 OCTAVES = 4
 SEGMENTS_PER_OCTAVE = 8
-TABLE_BOUND = 14.99  # just under the end of the last segment, where 1 - tanh is 2e-13
-RATIONAL_BOUND = 7.2  # 1 - tanh there is 1.1e-6, as large as the fit's own error
+TABLE_SCALE = 1.875  # 1 + 8 * 1.875 is 2^4: the segments end at 8, where 1 - tanh is 2.3e-7
+TABLE_BOUND = 7.9999
+RATIONAL_BOUND = 8.0  # 1 - tanh there is as large as the fit's own error
+P_DEGREE, Q_DEGREE = 4, 3
 Floats = npt.NDArray[np.float64]
 
 
@@ -32,7 +34,7 @@ def segment_bounds(index: int) -> tuple[float, float]:
     """The range of a = |x| that cubic `index` (in ascending order) serves."""
     octave, step = divmod(index, SEGMENTS_PER_OCTAVE)
     low = 2.0**octave * (1.0 + step / SEGMENTS_PER_OCTAVE) - 1.0
-    return low, low + 2.0**octave / SEGMENTS_PER_OCTAVE
+    return low / TABLE_SCALE, (low + 2.0**octave / SEGMENTS_PER_OCTAVE) / TABLE_SCALE
 
 
 def chebyshev_nodes(low: float, high: float, count: int) -> list[float]:
@@ -76,35 +78,36 @@ def rotated(table: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def rational() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """(P, Q), each four coefficients in s = x^2, constant first, Q's constant being 1."""
-    count, degree = 2001, 3
+    """(P, Q): coefficients in s = x^2, constant first, Q's constant being 1."""
+    count, p_terms = 2001, P_DEGREE + 1
     x = np.maximum(
         RATIONAL_BOUND * (0.5 - 0.5 * np.cos(np.pi * (np.arange(count) + 0.5) / count)), 1e-6
     )
     s, target = (x / RATIONAL_BOUND) ** 2, np.tanh(x)
-    basis = np.polynomial.chebyshev.chebvander(2 * s - 1, degree)
+    basis = np.polynomial.chebyshev.chebvander(2 * s - 1, max(P_DEGREE, Q_DEGREE))
+    p_basis, q_basis = basis[:, :p_terms], basis[:, : Q_DEGREE + 1]
     weight, denominator = np.full(count, 1.0 / count), np.ones(count)
-    best_error, best = math.inf, np.zeros(2 * (degree + 1))
+    best_error, best = math.inf, np.zeros(p_terms + Q_DEGREE + 1)
     for _ in range(400):
-        rows = np.hstack([x[:, None] * basis, -target[:, None] * basis])
+        rows = np.hstack([x[:, None] * p_basis, -target[:, None] * q_basis])
         rows *= (np.sqrt(weight) / denominator)[:, None]
         solution = np.linalg.svd(rows, full_matrices=False)[2][-1]
-        p, q = basis @ solution[: degree + 1], basis @ solution[degree + 1 :]
+        p, q = p_basis @ solution[:p_terms], q_basis @ solution[p_terms:]
         error = np.abs(x * p / q - target)
         if error.max() < best_error:
             best_error, best = float(error.max()), solution
         weight = weight * (error / error.max() + 1e-3) ** 0.7
         weight, denominator = weight / weight.sum(), np.abs(q)
-    scale = RATIONAL_BOUND ** -(2.0 * np.arange(degree + 1))
-    p_powers = to_powers(best[: degree + 1]) * scale
-    q_powers = to_powers(best[degree + 1 :]) * scale
+    p_powers, q_powers = to_powers(best[:p_terms]), to_powers(best[p_terms:])
     return (p_powers / q_powers[0]).astype(np.float32), (q_powers / q_powers[0]).astype(np.float32)
 
 
 def to_powers(chebyshev: Floats) -> Floats:
-    """Coefficients in Chebyshev polynomials of 2 s - 1 to coefficients in powers of s."""
+    """From Chebyshev polynomials of 2 (x / bound)^2 - 1 to powers of x^2."""
     powers = np.polynomial.Polynomial(np.polynomial.chebyshev.cheb2poly(chebyshev))
-    return np.asarray(powers(np.polynomial.Polynomial([-1.0, 2.0])).coef, dtype=np.float64)
+    coefficients = powers(np.polynomial.Polynomial([-1.0, 2.0])).coef
+    scale = RATIONAL_BOUND ** -(2.0 * np.arange(len(coefficients)))
+    return np.asarray(coefficients * scale, dtype=np.float64)
 
 
 def c_array(name: str, values: npt.NDArray[np.float32], per_line: int = 4) -> str:
@@ -127,6 +130,7 @@ def header() -> str:
         "// clang-format off",
         "#pragma once\n",
         "namespace bunraku {\n",
+        f"constexpr float kTanhTableScale = {TABLE_SCALE}f;",
         f"constexpr float kTanhTableBound = {TABLE_BOUND}f;",
         *[c_array(f"kTanhCubic{power}", table[power], 8) for power in range(4)],
         f"constexpr float kTanhRationalBound = {RATIONAL_BOUND}f;",

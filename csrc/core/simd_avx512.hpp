@@ -65,11 +65,12 @@ inline float sum_of_lanes(Vec v) {
   return _mm512_reduce_add_ps(v);
 }
 
-// 32 cubics in |x|; the exponent and the leading mantissa bits of 1 + |x| pick one.
+// 32 cubics in |x|; the exponent and the leading mantissa bits of 1 + |x| * scale pick one.
 inline Vec tanh_approx(Vec x) {
   const Vec sign = _mm512_castsi512_ps(_mm512_set1_epi32(static_cast<int>(0x80000000u)));
   const Vec a = min(abs(x), broadcast(kTanhTableBound)); // NaN gives the bound
-  const __m512i segment = _mm512_srli_epi32(_mm512_castps_si512(add(a, broadcast(1.0f))), 20);
+  const __m512i segment = _mm512_srli_epi32(
+      _mm512_castps_si512(mul_add(a, broadcast(kTanhTableScale), broadcast(1.0f))), 20);
   const auto fetch = [segment](const float* table) {
     return _mm512_permutex2var_ps(_mm512_load_ps(table), segment, _mm512_load_ps(table + 16));
   };

@@ -8,7 +8,8 @@ inline Vec tanh_approx(Vec x) {
   const Vec bound = broadcast(kTanhRationalBound);
   const Vec c = max(min(x, bound), sub(zero(), bound)); // NaN gives the bound
   const Vec s = mul(c, c);
-  Vec p = mul_add(broadcast(kTanhP[3]), s, broadcast(kTanhP[2]));
+  Vec p = mul_add(broadcast(kTanhP[4]), s, broadcast(kTanhP[3]));
+  p = mul_add(p, s, broadcast(kTanhP[2]));
   Vec q = mul_add(broadcast(kTanhQ[3]), s, broadcast(kTanhQ[2]));
   p = mul_add(p, s, broadcast(kTanhP[1]));
   q = mul_add(q, s, broadcast(kTanhQ[1]));

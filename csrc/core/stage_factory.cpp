@@ -4,15 +4,11 @@
 #include "convnet.hpp"
 #include "gain.hpp"
 #include "linear.hpp"
-#if __has_include("lstm_fast.hpp")
 #include "lstm_fast.hpp"
-#endif
 #include "lstm_general.hpp"
 #include "mix.hpp"
 #include "slimmable.hpp"
-#if __has_include("wavenet_fast.hpp")
 #include "wavenet_fast.hpp"
-#endif
 #include "wavenet_general.hpp"
 
 namespace bunraku {
@@ -69,23 +65,17 @@ std::unique_ptr<Stage> make_node(const NodeSpec& node, const ChainBuilder& build
 
 // The detector behind each fast path says null to whatever is not exactly its shape.
 std::unique_ptr<Stage> make_wavenet(const WaveNetSpec& spec, const StageOptions& options) {
-#if __has_include("wavenet_fast.hpp")
   if (!options.force_general)
     if (auto fast = make_wavenet_fast(spec, options.isa))
       return fast;
-#endif
   return make_wavenet_general(spec,
                               spec.condition ? make_network(*spec.condition, options) : nullptr);
 }
 
 std::unique_ptr<Stage> make_lstm(const LstmSpec& spec, const StageOptions& options) {
-#if __has_include("lstm_fast.hpp")
   if (!options.force_general)
     if (auto fast = make_lstm_fast(spec, options.isa))
       return fast;
-#else
-  (void)options;
-#endif
   return make_lstm_general(spec);
 }
 

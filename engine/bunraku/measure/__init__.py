@@ -1,0 +1,1 @@
+"""What users run to learn what their machine can do."""

@@ -2,27 +2,13 @@
 
 #include <algorithm>
 
+#include "dot.hpp"
 #include "network_shape.hpp"
 
 namespace bunraku {
 namespace {
 
 constexpr int kTileFrames = 16;
-
-// `taps` numbers against the `taps` frames that end at x + taps - 1, in kTileFrames partial sums.
-float dot(const float* reversed, const float* x, int taps) noexcept {
-  float sums[kTileFrames] = {};
-  int tap = 0;
-  for (; tap + kTileFrames <= taps; tap += kTileFrames)
-    for (int i = 0; i < kTileFrames; ++i)
-      sums[i] += reversed[tap + i] * x[tap + i];
-  float sum = 0.0f;
-  for (; tap < taps; ++tap)
-    sum += reversed[tap] * x[tap];
-  for (float part : sums)
-    sum += part;
-  return sum;
-}
 
 // The past of one channel, kept twice over, so that the whole response meets contiguous frames.
 class FirMemory {

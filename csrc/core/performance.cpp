@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "denormals.hpp"
+#include "resampler.hpp"
 
 namespace bunraku {
 namespace {
@@ -16,11 +17,17 @@ bool all_finite(const float* samples, int frames) noexcept {
   return witness == 0.0f;
 }
 
+std::shared_ptr<const Stage> stage_at(double sample_rate_hz, const Model& model) {
+  if (sample_rate_hz == model.sample_rate_hz())
+    return model.chain();
+  return std::make_shared<RateStage>(model.chain(), sample_rate_hz, model.sample_rate_hz());
+}
+
 } // namespace
 
 Performance::Performance(std::shared_ptr<const Model> model, const StreamConfig& config,
                          ParameterBank& bank)
-    : m_model(std::move(model)), m_stage(m_model->chain()), m_bank(bank),
+    : m_model(std::move(model)), m_stage(stage_at(config.sample_rate_hz, *m_model)), m_bank(bank),
       m_params(m_model->params().size()) {
   const DenormalsOff denormals_off; // prewarming decays towards zero too
   bank.load(m_model->params());

@@ -7,6 +7,7 @@
 #include "lstm_fast.hpp"
 #include "lstm_general.hpp"
 #include "mix.hpp"
+#include "resampler.hpp"
 #include "slimmable.hpp"
 #include "wavenet_fast.hpp"
 #include "wavenet_general.hpp"
@@ -22,38 +23,43 @@ int add_param(std::vector<ParamInfo>& params, ParamInfo info) {
   return static_cast<int>(params.size()) - 1;
 }
 
-class ChainBuilder {
-public:
-  ChainBuilder(double sample_rate_hz, const StageOptions& options, std::string path,
-               std::vector<ParamInfo>& params)
-      : m_rate_hz(sample_rate_hz), m_options(options), m_path(std::move(path)), m_params(params) {}
-
-  std::unique_ptr<Stage> operator()(const GainSpec& gain) const {
-    const int index =
-        add_param(m_params, {m_path + ".gain_db", "dB", -120.0f, 60.0f, gain.gain_db});
-    return std::make_unique<GainStage>(index, m_rate_hz);
-  }
-
-  std::unique_ptr<Stage> operator()(const MixSpec& mix) const {
-    const int index = add_param(m_params, {m_path + ".wet", "ratio", 0.0f, 1.0f, mix.wet});
-    auto chain = make_chain(*mix.chain, m_rate_hz, m_options, m_path + ".", m_params);
-    return std::make_unique<MixStage>(std::move(chain), index, m_rate_hz);
-  }
-
-private:
-  double m_rate_hz;
-  const StageOptions& m_options;
-  std::string m_path;
-  std::vector<ParamInfo>& m_params;
+// Where in the file a chain's effects are made, and what they add to.
+struct Site {
+  double sample_rate_hz;
+  const StageOptions& options;
+  std::string path; // of the effect
+  std::vector<ParamInfo>& params;
 };
 
-std::unique_ptr<Stage> make_node(const NodeSpec& node, const ChainBuilder& builder,
-                                 const StageOptions& options) {
+std::unique_ptr<Stage> make_gain(const GainSpec& gain, const Site& site) {
+  const int index =
+      add_param(site.params, {site.path + ".gain_db", "dB", -120.0f, 60.0f, gain.gain_db});
+  return std::make_unique<GainStage>(index, site.sample_rate_hz);
+}
+
+std::unique_ptr<Stage> make_mix(const MixSpec& mix, const Site& site) {
+  const int index = add_param(site.params, {site.path + ".wet", "ratio", 0.0f, 1.0f, mix.wet});
+  auto chain =
+      make_chain(*mix.chain, site.sample_rate_hz, site.options, site.path + ".", site.params);
+  return std::make_unique<MixStage>(std::move(chain), index, site.sample_rate_hz);
+}
+
+std::unique_ptr<Stage> make_rate(const RateSpec& rate, const Site& site) {
+  auto chain =
+      make_chain(*rate.chain, rate.sample_rate_hz, site.options, site.path + ".", site.params);
+  if (rate.sample_rate_hz == site.sample_rate_hz)
+    return chain;
+  return std::make_unique<RateStage>(std::move(chain), site.sample_rate_hz, rate.sample_rate_hz);
+}
+
+std::unique_ptr<Stage> make_node(const NodeSpec& node, const Site& site) {
   if (const auto* gain = std::get_if<GainSpec>(&node.value))
-    return builder(*gain);
+    return make_gain(*gain, site);
   if (const auto* mix = std::get_if<MixSpec>(&node.value))
-    return builder(*mix);
-  auto network = make_network(node, options);
+    return make_mix(*mix, site);
+  if (const auto* rate = std::get_if<RateSpec>(&node.value))
+    return make_rate(*rate, site);
+  auto network = make_network(node, site.options);
   if (network->in_channels() != 1 || network->out_channels() != 1)
     throw Error(
         BK_ERROR_UNSUPPORTED,
@@ -107,8 +113,8 @@ std::unique_ptr<Stage> make_chain(const ChainSpec& chain, double sample_rate_hz,
                                   std::vector<ParamInfo>& params) {
   std::vector<std::unique_ptr<const Stage>> nodes;
   for (std::size_t i = 0; i < chain.nodes.size(); ++i) {
-    const ChainBuilder builder(sample_rate_hz, options, path + std::to_string(i), params);
-    nodes.push_back(make_node(chain.nodes[i], builder, options));
+    const Site site{sample_rate_hz, options, path + std::to_string(i), params};
+    nodes.push_back(make_node(chain.nodes[i], site));
   }
   return std::make_unique<ChainStage>(std::move(nodes));
 }

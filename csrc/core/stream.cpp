@@ -37,8 +37,6 @@ Stream::Stream(std::shared_ptr<const Model> model, const StreamConfig& config) :
   if (m_config.crossfade_frames == 0)
     m_config.crossfade_frames =
         std::max(1, static_cast<int>(0.010 * m_config.sample_rate_hz + 0.5));
-  if (std::abs(m_config.sample_rate_hz - model->sample_rate_hz()) > 0.0)
-    throw Error(BK_ERROR_UNSUPPORTED, "this build does not resample yet");
   m_input = planes_of(m_input_samples, m_config.channels, m_config.max_block_frames);
   m_next_output = planes_of(m_next_samples, m_config.channels, m_config.max_block_frames);
   m_planar_output = planes_of(m_planar_samples, m_config.channels, m_config.max_block_frames);

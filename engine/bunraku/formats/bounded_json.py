@@ -26,7 +26,7 @@ def parse(data: bytes) -> Fields:
     check_nesting(data)
     try:
         value = json.loads(
-            data,
+            data.decode("utf-8-sig"),
             object_pairs_hook=unique_keys,
             parse_constant=refuse_constant,
             parse_int=bounded_int,
@@ -88,9 +88,15 @@ def bounded_int(text: str) -> int:
     return int(text)
 
 
+class Kind(str):
+    """A kind of value, shown without quotes."""
+
+    __repr__ = str.__str__
+
+
 def type_name(value: object) -> str:
     names = {dict: "an object", list: "a list", str: "text", bool: "true or false"}
-    return "null" if value is None else names.get(type(value), "a number")
+    return Kind("null" if value is None else names.get(type(value), "a number"))
 
 
 class Fields:

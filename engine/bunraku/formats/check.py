@@ -38,6 +38,7 @@ from bunraku.formats.specs import (
     WaveNetSpec,
 )
 
+FLOAT32_MAX = float(np.finfo(np.float32).max)
 EXPORT_AGAIN = "export the model again from its trainer"
 
 
@@ -114,7 +115,7 @@ def check_activation(spec: ActivationSpec, channels: int, where: str) -> None:
             f"must be {counts}",
         )
     for value in spec.parameters:
-        if not np.isfinite(np.float32(value)):
+        if not abs(value) <= FLOAT32_MAX:
             refuse(f"{where}: a {spec.kind.name} parameter", value, "must be a finite float32")
 
 
@@ -275,15 +276,14 @@ def check_linear(spec: LinearSpec, where: str) -> None:
 
 def check_slimmable(spec: SlimmableSpec, where: str) -> None:
     check_range(f"{where}: the number of sizes", len(spec.networks), 1, limits.MAX_SLIMMABLE_SIZES)
-    last = -np.inf
+    last = np.float32(-np.inf)
     for index, max_value in enumerate(spec.max_values):
-        if not (np.isfinite(max_value) and max_value > last):
-            refuse(
-                f"{where}.submodels[{index}].max_value", max_value, "must be finite and ascending"
-            )
-        last = max_value
+        here = f"{where}.submodels[{index}].max_value"
+        if not abs(max_value) <= FLOAT32_MAX or not np.float32(max_value) > last:
+            refuse(here, max_value, "must be a finite float32 and ascending")
+        last = np.float32(max_value)
     if last < 1.0:
-        refuse(f"{where}: the last max_value", last, "must be 1 or more")
+        refuse(f"{where}: the last max_value", spec.max_values[-1], "must be 1 or more")
     shapes = {(in_channels(network), out_channels(network)) for network in spec.networks}
     if len(shapes) > 1:
         refuse(f"{where}: (input, output) channels of the sizes", sorted(shapes), "must all agree")

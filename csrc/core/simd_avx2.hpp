@@ -57,3 +57,11 @@ inline Vec select_less(Vec a, Vec b, Vec if_less, Vec otherwise) {
 } // namespace bunraku
 
 #include "core/simd_tanh_rational.hpp"
+
+namespace bunraku {
+namespace {
+
+inline Vec tanh_approx(Vec x) { return tanh_rational(x); }
+
+} // namespace
+} // namespace bunraku

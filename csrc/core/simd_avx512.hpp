@@ -61,10 +61,6 @@ inline Vec select_less(Vec a, Vec b, Vec if_less, Vec otherwise) {
   return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), otherwise, if_less);
 }
 
-inline float sum_of_lanes(Vec v) {
-  return _mm512_reduce_add_ps(v);
-}
-
 // 32 cubics in |x|; the exponent and the leading mantissa bits of 1 + |x| * scale pick one.
 inline Vec tanh_approx(Vec x) {
   const Vec sign = _mm512_castsi512_ps(_mm512_set1_epi32(static_cast<int>(0x80000000u)));
@@ -84,3 +80,5 @@ inline Vec tanh_approx(Vec x) {
 
 } // namespace
 } // namespace bunraku
+
+#include "core/simd_tanh_rational.hpp"

@@ -56,3 +56,11 @@ inline Vec abs(Vec a) {
 } // namespace bunraku
 
 #include "core/simd_tanh_rational.hpp"
+
+namespace bunraku {
+namespace {
+
+inline Vec tanh_approx(Vec x) { return tanh_rational(x); }
+
+} // namespace
+} // namespace bunraku

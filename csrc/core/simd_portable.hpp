@@ -101,3 +101,11 @@ inline Vec max(Vec a, Vec b) {
 } // namespace bunraku
 
 #include "core/simd_tanh_rational.hpp"
+
+namespace bunraku {
+namespace {
+
+inline Vec tanh_approx(Vec x) { return tanh_rational(x); }
+
+} // namespace
+} // namespace bunraku

@@ -1,10 +1,10 @@
-// tanh as x * P(x^2) / Q(x^2) between bounds, where no table fits in registers.
+// tanh as x * P(x^2) / Q(x^2) between bounds.
 #pragma once
 
 namespace bunraku {
 namespace {
 
-inline Vec tanh_approx(Vec x) {
+inline Vec tanh_rational(Vec x) {
   const Vec bound = broadcast(kTanhRationalBound);
   const Vec c = max(min(x, bound), sub(zero(), bound)); // NaN gives the bound
   const Vec s = mul(c, c);

@@ -12,16 +12,17 @@
 namespace bunraku {
 namespace {
 
-// 32 registers: 16 to 24 sums, the inputs and a weight.
-constexpr int kSubVectors = 4;
+// Eight to twelve sums at once would fit three times into 32 registers; but then the activations of
+// a tile fill the reorder window, and the next tile's products cannot start beside them.
+constexpr int kSubVectors = 2;
 constexpr int outputs_at_once(int channels, int vectors) {
   if (vectors == 1)
     return channels == 12 ? 12 : 8;
-  return channels % 6 == 0 && channels > 0 ? 6 : 4;
+  return channels > 0 && channels % 6 == 0 ? 6 : 4;
 }
-constexpr int kSmallChannels = 4;
+constexpr int kSmallChannels = 8;
 constexpr int small_vectors(int channels) {
-  return channels <= 2 ? 4 : 2;
+  return channels <= 2 ? 4 : channels <= 6 ? 2 : 1;
 }
 
 } // namespace

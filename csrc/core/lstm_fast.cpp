@@ -32,6 +32,16 @@ const LstmKernels* lstm_kernels(Isa isa) noexcept {
   }
 }
 
+// Few rows leave most of a wide register empty, and the recurrence waits longer for a wide one.
+Isa isa_for(int hidden_size, Isa isa) noexcept {
+#if defined(BUNRAKU_HAVE_AVX2)
+  if (isa == Isa::Avx512 && hidden_size <= 8)
+    return Isa::Avx2; // every AVX-512 machine has it
+#endif
+  (void)hidden_size;
+  return isa;
+}
+
 std::size_t product(int a, int b, int c = 1) {
   return static_cast<std::size_t>(a) * static_cast<std::size_t>(b) * static_cast<std::size_t>(c);
 }
@@ -216,7 +226,7 @@ void LstmFastVoice::process(const float* const* in, float* const* out, int frame
 } // namespace
 
 std::unique_ptr<Stage> make_lstm_fast(const LstmSpec& spec, Isa isa) {
-  const LstmKernels* kernels = lstm_kernels(isa);
+  const LstmKernels* kernels = lstm_kernels(isa_for(spec.hidden_size, isa));
   if (!kernels || shape_of(spec).weight_count != static_cast<std::int64_t>(spec.weights.size()))
     return nullptr;
   return std::make_unique<LstmFast>(spec, *kernels);

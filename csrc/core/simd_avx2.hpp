@@ -61,7 +61,9 @@ inline Vec select_less(Vec a, Vec b, Vec if_less, Vec otherwise) {
 namespace bunraku {
 namespace {
 
-inline Vec tanh_approx(Vec x) { return tanh_rational(x); }
+inline Vec tanh_approx(Vec x) {
+  return tanh_rational(x);
+}
 
 } // namespace
 } // namespace bunraku

@@ -60,7 +60,9 @@ inline Vec abs(Vec a) {
 namespace bunraku {
 namespace {
 
-inline Vec tanh_approx(Vec x) { return tanh_rational(x); }
+inline Vec tanh_approx(Vec x) {
+  return tanh_rational(x);
+}
 
 } // namespace
 } // namespace bunraku

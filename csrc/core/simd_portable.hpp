@@ -105,7 +105,9 @@ inline Vec max(Vec a, Vec b) {
 namespace bunraku {
 namespace {
 
-inline Vec tanh_approx(Vec x) { return tanh_rational(x); }
+inline Vec tanh_approx(Vec x) {
+  return tanh_rational(x);
+}
 
 } // namespace
 } // namespace bunraku

@@ -59,6 +59,9 @@ def bench_file(
     """
     from bunraku import _native
 
+    at_hand = _native.isa_list().split(",")
+    if isa and isa not in at_hand:
+        raise UserInputError(f"instruction set '{isa}' is not usable here: {', '.join(at_hand)}")
     spec = load_model_spec(path)
     return bench_model(
         _native.Model(write_flat(spec), isa=isa),

@@ -1,5 +1,5 @@
-// Proves that a piece of code neither allocates nor enters the kernel, and that the proof can fail.
-// Include in one translation unit of a test program: it replaces malloc and its kin.
+// Proves that a piece of code neither allocates, locks nor enters the kernel, and that the proof
+// can fail. Include in one translation unit of a test program: it replaces malloc and its kin.
 #pragma once
 
 #include <atomic>
@@ -15,8 +15,11 @@
 #if defined(__linux__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) &&                  \
     !defined(__SANITIZE_THREAD__) && !defined(BUNRAKU_SANITIZED)
 #define BUNRAKU_CAN_GUARD 1
+#include <cerrno>
+#include <dlfcn.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -27,11 +30,15 @@ void* __libc_malloc(std::size_t);
 void* __libc_calloc(std::size_t, std::size_t);
 void* __libc_realloc(void*, std::size_t);
 void __libc_free(void*);
+void* __libc_memalign(std::size_t, std::size_t);
 }
 
 namespace audio_thread_guard {
 inline std::atomic<long> heap_calls{0};
-}
+inline std::atomic<long> lock_calls{0};
+using Lock = int (*)(pthread_mutex_t*);
+inline const Lock real_lock = reinterpret_cast<Lock>(dlsym(RTLD_NEXT, "pthread_mutex_lock"));
+} // namespace audio_thread_guard
 
 extern "C" {
 inline __attribute__((used)) void* malloc(std::size_t size) {
@@ -50,6 +57,21 @@ inline __attribute__((used)) void free(void* old) {
   audio_thread_guard::heap_calls.fetch_add(1);
   __libc_free(old);
 }
+inline __attribute__((used)) void* aligned_alloc(std::size_t alignment, std::size_t size) {
+  audio_thread_guard::heap_calls.fetch_add(1);
+  return __libc_memalign(alignment, size);
+}
+inline __attribute__((used)) int posix_memalign(void** out, std::size_t alignment,
+                                                std::size_t size) {
+  audio_thread_guard::heap_calls.fetch_add(1);
+  *out = __libc_memalign(alignment, size);
+  return *out == nullptr ? ENOMEM : 0;
+}
+inline __attribute__((used)) int pthread_mutex_lock(pthread_mutex_t* mutex) {
+  audio_thread_guard::lock_calls.fetch_add(1);
+  // Null while the program is still being set up, when there is one thread.
+  return audio_thread_guard::real_lock == nullptr ? 0 : audio_thread_guard::real_lock(mutex);
+}
 }
 
 namespace audio_thread_guard {
@@ -58,6 +80,12 @@ template <typename Work> long heap_calls_in(Work&& work) {
   const long before = heap_calls.load();
   work();
   return heap_calls.load() - before;
+}
+
+template <typename Work> long lock_calls_in(Work&& work) {
+  const long before = lock_calls.load();
+  work();
+  return lock_calls.load() - before;
 }
 
 inline bool forbid_system_calls() { // all but exit: the next other one kills the process

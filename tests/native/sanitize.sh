@@ -1,0 +1,29 @@
+#!/bin/sh
+# AddressSanitizer and UBSan over the loader and the streams, ThreadSanitizer over the rings and the
+# swap. Needs cmake, ninja and a compiler with sanitizers (gcc or clang) on PATH.
+set -eu
+cd "$(dirname "$0")/../.."
+build() { # kind, targets...
+  kind=$1
+  shift
+  echo "· building with -fsanitize=$kind"
+  cmake -S . -B "build/$kind" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DBUNRAKU_TESTS=ON \
+    -DBUNRAKU_PYTHON=OFF -DBUNRAKU_SANITIZE="$kind" >/dev/null
+  cmake --build "build/$kind" --target "$@" >/dev/null
+}
+
+build address test_mutated_files test_swap test_stream_threads
+export ASAN_OPTIONS=allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
+build/address/tests/native/test_mutated_files "${MUTATIONS:-10000}"
+build/address/tests/native/test_swap
+build/address/tests/native/test_stream_threads 50
+
+build thread test_stream_threads test_spsc_ring test_ring_bridge test_live_engine
+export TSAN_OPTIONS=halt_on_error=1
+build/thread/tests/native/test_stream_threads 60
+for ring in spsc_ring ring_bridge live_engine; do
+  status=0
+  build/thread/tests/native/test_$ring || status=$?
+  [ $status -eq 0 ] || [ $status -eq 77 ] || exit $status
+done
+echo "· no sanitizer objects"

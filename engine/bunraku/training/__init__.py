@@ -1,0 +1,1 @@
+"""Data, losses and recipes. What runs live never imports this package."""

@@ -7,6 +7,7 @@ one as 0.7.0. Weights are the shortest decimal that reads back as the same float
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -38,8 +39,10 @@ PARAMETER_NAMES = {
 }
 
 
-def write_nam(spec: ModelSpec) -> bytes:
+def write_nam(spec: ModelSpec, details: Mapping[str, Any] | None = None) -> bytes:
     """The bytes of a `.nam` file of `spec`, whose chain must be one network.
+
+    `details`: further metadata that a spec does not keep, of any JSON type (date, training).
 
     Raises UserInputError for another chain, ModelFormatError for a network beyond the limits.
     """
@@ -52,7 +55,7 @@ def write_nam(spec: ModelSpec) -> bytes:
         )
     check_network(nodes[0], "the network")
     named = {"name": spec.name} if spec.name else {}
-    text = model_text(nodes[0], spec.sample_rate_hz, {**named, **spec.metadata})
+    text = model_text(nodes[0], spec.sample_rate_hz, {**named, **spec.metadata, **(details or {})})
     return f"{text}\n".encode()
 
 

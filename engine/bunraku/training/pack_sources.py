@@ -78,3 +78,41 @@ class Circuit:
     @property
     def uri(self) -> str:
         return PLUGIN_PREFIX + self.plugin
+
+
+CIRCUITS: tuple[Circuit, ...] = (
+    Circuit(
+        "radio",
+        "Tube Screamer style overdrive",
+        "gxts9#ts9sim",
+        "lite",
+        "A voice over a small radio or intercom: thin in the bass, pushed and gritty in the middle.",
+        {"fslider2_": 0.7, "fslider1_": 500, "fslider0_": -6},
+    ),
+    Circuit(
+        "tape",
+        "Tape machine driven hard, its wow, flutter and hiss at zero",
+        "gxtape#tape",
+        "lite",
+        "Thickens a thin voice and rounds its peaks, as a tape recorder does: leave it on.",
+        {"wowdepth": 0, "flutdepth": 0, "hiss": 0, "drive": 1, "gain": 0.04},
+        input_gain_db=-3.0,
+    ),
+    Circuit(
+        "megaphone",
+        "Screaming Bird treble booster",
+        "gx_scream_#_scream_",
+        "lite",
+        "Shouting through a megaphone: no bass, hard and bright.",
+        {"SCREAM": 0.5},
+    ),
+    Circuit(
+        "fuzz",
+        "Fuzz Face, two germanium transistors",
+        "gx_fuzzface_#_fuzzface_",
+        "lite",
+        "A villain or a broken robot: the voice saturates and crackles.",
+        {"FUZZ": 0.3},
+    ),
+)
+"""The circuits of the default pack."""

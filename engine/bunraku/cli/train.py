@@ -62,14 +62,22 @@ def pack(
     work: Path = typer.Option(..., help="Folder for downloads, recordings and runs."),
     only: str = typer.Option("", help="Name of one effect of the pack; without it, all."),
     minutes: float = typer.Option(8.0, help="Minutes of training for each effect."),
+    into: Path | None = typer.Option(None, help="Folder to copy models and model cards into."),
+    resume: bool = typer.Option(False, "--resume", help="Continue trainings in the work folder."),
     json_output: bool = JSON_OPTION,
 ) -> None:
     """Make the default pack again: speech packages, guitarix circuits, training, held-out ESR."""
+    from bunraku.training.pack_card import install
     from bunraku.training.pack_recipe import find_circuit, train_circuit
     from bunraku.training.pack_sources import CIRCUITS
 
     circuits = [find_circuit(only)] if only else list(CIRCUITS)
-    reports = {c.name: train_circuit(c, work, minutes, not json_output) for c in circuits}
+    reports = {
+        c.name: train_circuit(c, work, minutes, progress_bar=not json_output, resume=resume)
+        for c in circuits
+    }
+    if into is not None:
+        install(circuits, work, into)
     if json_output:
         print_json(reports)
         return

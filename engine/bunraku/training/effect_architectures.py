@@ -24,7 +24,31 @@ A1_SHAPES: dict[str, tuple[tuple[int, tuple[int, ...]], tuple[int, tuple[int, ..
 """Channels and dilations of the two arrays; kernel 3, tanh."""
 
 A2_KERNELS = (*[6] * 14, 15, 15, *[6] * 7)
-A2_DILATIONS = (1, 3, 7, 17, 41, 101, 239, 1, 3, 7, 17, 41, 101, 239, 1, 13, 1, 3, 7, 17, 41, 101, 239)
+A2_DILATIONS = (
+    1,
+    3,
+    7,
+    17,
+    41,
+    101,
+    239,
+    1,
+    3,
+    7,
+    17,
+    41,
+    101,
+    239,
+    1,
+    13,
+    1,
+    3,
+    7,
+    17,
+    41,
+    101,
+    239,
+)
 """As in the A2 example files of NeuralAmpModelerCore: 23 layers, LeakyReLU, head kernel 16."""
 A2_SLOPE = 0.01
 A2_HEAD_KERNEL = 16

@@ -1,4 +1,4 @@
-"""A dry and a wet recording of one performance: read, checked, brought to one rate, aligned, split."""
+"""A dry and a wet recording of one performance: read, checked, resampled, aligned, split."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Recording:
 
 @dataclass(frozen=True)
 class EffectData:
-    """Aligned training and validation signals at `MODEL_RATE`, float32, dry and wet equally long."""
+    """Aligned training and validation signals at `MODEL_RATE`, float32, equally long."""
 
     train_dry: Audio
     train_wet: Audio
@@ -51,15 +51,18 @@ def read_recording(path: Path) -> Recording:
     try:
         import soundfile
     except ImportError as error:
-        raise MissingDependencyError("reading audio needs 'soundfile': pip install 'bunraku[cli]'") \
-            from error  # fmt: skip
+        raise MissingDependencyError(
+            "reading audio needs 'soundfile': pip install 'bunraku[cli]'"
+        ) from error
     if not path.is_file():
         raise MediaError(f"{path}: no such file")
     try:
         with soundfile.SoundFile(path) as file:
             rate, frames = file.samplerate, file.frames
             if not RATE_RANGE[0] <= rate <= RATE_RANGE[1]:
-                raise UserInputError(f"{path}: {rate} Hz is outside {RATE_RANGE[0]} to {RATE_RANGE[1]}")
+                raise UserInputError(
+                    f"{path}: {rate} Hz is outside {RATE_RANGE[0]} to {RATE_RANGE[1]}"
+                )
             if frames > SECONDS_MAX * rate:
                 raise UserInputError(
                     f"{path}: {frames / rate:.0f} s is longer than {SECONDS_MAX:.0f} s: cut it"
@@ -130,8 +133,8 @@ def load_pair(dry_path: Path, wet_path: Path, validation_seconds: float) -> Effe
     held = round(validation_seconds * MODEL_RATE)
     if held > len(x) // 2:
         raise UserInputError(
-            f"{validation_seconds:g} s of validation is more than half of the {len(x) / MODEL_RATE:.1f}"
-            " s there are: give less, or longer recordings"
+            f"{validation_seconds:g} s of validation is more than half of "
+            f"{len(x) / MODEL_RATE:.1f} s: give less, or longer recordings"
         )
     split = len(x) - held
     return EffectData(x[:split], y[:split], x[split:], y[split:], alignment, dry.rate)

@@ -7,7 +7,6 @@ with Deep Learning", Applied Sciences 10(3), 2020, equations 7 to 9, and so does
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 PRE_EMPHASIS = 0.95

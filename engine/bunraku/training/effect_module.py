@@ -96,7 +96,7 @@ class History:
 
 
 class EffectModule(lightning.LightningModule):
-    """Fits a WaveNet to `wet * gain`; the network's own output is at a level that suits training."""
+    """Fits a WaveNet to the wet signal, which comes scaled to a level that suits training."""
 
     def __init__(
         self,
@@ -169,7 +169,8 @@ class EffectModule(lightning.LightningModule):
         if error < self.best_esr or not self.best_weights:
             self.best_esr = error
             self.best_weights = {
-                name: value.detach().cpu().clone() for name, value in self.network.state_dict().items()
+                name: value.detach().cpu().clone()
+                for name, value in self.network.state_dict().items()
             }
         self.log("validation_esr", error, prog_bar=True)
 

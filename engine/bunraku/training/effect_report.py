@@ -1,4 +1,4 @@
-"""What a training leaves behind: the `.nam`, its ESR measured from the file, a plot, JSON, Markdown."""
+"""What a training leaves: the `.nam`, its ESR measured from the file, a plot, JSON, Markdown."""
 
 from __future__ import annotations
 
@@ -117,14 +117,11 @@ def markdown(result: EffectResult) -> str:
     ]
     table = "\n".join(f"| {name} | {value} |" for name, value in rows)
     notes = "".join(f"\n{note}\n" for note in result.notes)
-    return (
-        f"# {result.name}\n\n| | |\n|---|---|\n{table}\n{notes}\n![report]({result.plot_path.name})\n"
-    )
+    head = f"# {result.name}\n\n| | |\n|---|---|\n"
+    return f"{head}{table}\n{notes}\n![report]({result.plot_path.name})\n"
 
 
-def draw(
-    path: Path, dry: Audio, wet: Audio, output: Audio, history: History, name: str
-) -> None:
+def draw(path: Path, dry: Audio, wet: Audio, output: Audio, history: History, name: str) -> None:
     """Six panels: waveforms, transfer curve, loss; spectrograms of dry, wet and error."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""Dry and wet recordings of the default pack: speech fetched, split by prompt, played through circuits.
+"""Recordings of the default pack: speech fetched, split by prompt, played through circuits.
 
 Prompts are dealt to training, validation and test by a hash of the first two words of their name,
 so that several takes of one sentence never fall on both sides; one speaker is in the test alone.
@@ -32,7 +32,7 @@ PAUSE_SECONDS = 0.15
 
 @dataclass(frozen=True)
 class DrySet:
-    """Dry signals, float32 at 48 kHz. The last `validation_seconds` of `train` are for validation."""
+    """Dry signals, float32 at 48 kHz. `train` ends in `validation_seconds` of validation."""
 
     train: Audio
     validation_seconds: float
@@ -42,7 +42,7 @@ class DrySet:
 def fetch_speech(folder: Path) -> Path:
     """Download and unpack the pinned speech packages below `folder`; returns the unpacked root.
 
-    Raises MissingDependencyError without apt and dpkg, MediaError when a package is gone or differs.
+    Raises MissingDependencyError without apt and dpkg, MediaError for a package gone or changed.
     """
     packages, root = folder / "packages", folder / "unpacked"
     packages.mkdir(parents=True, exist_ok=True)
@@ -77,7 +77,7 @@ def prompt_folder(root: Path, package: SpeechPackage) -> Path:
 
 
 def part_of(package: SpeechPackage, prompt: Path) -> Part:
-    """Which part a prompt belongs to: 70 % train, 10 % validation, 20 % test, by hash of its name."""
+    """The part of a prompt: 70 % train, 10 % validation, 20 % test, by a hash of its name."""
     if package.held_out:
         return "test"
     group = "-".join(prompt.stem.split("-")[:2])
@@ -116,8 +116,8 @@ def decode_prompt(path: Path) -> Audio:
 def speech(root: Path, part: Part, seconds: float, seed: int, wide_share: float) -> Audio:
     """`seconds` of speech, the same time for each speaker of the part, at microphone-like levels.
 
-    Each prompt peaks somewhere between -18 and -1 dBFS. A share of the prompts gets synthetic energy
-    above 8 kHz, because the recordings have none and a real microphone has.
+    Each prompt peaks somewhere between -18 and -1 dBFS. A share of the prompts gets synthetic
+    energy above 8 kHz, because the recordings have none and a real microphone has.
     """
     random = np.random.default_rng(seed)
     packages = [p for p in SPEECH if p.held_out == (part == "test") or part == "test"]
@@ -138,7 +138,9 @@ def speech(root: Path, part: Part, seconds: float, seed: int, wide_share: float)
             pieces.append(piece)
             got += len(piece)
         if got < wanted:
-            raise UserInputError(f"{package.name}: {part} prompts end after {got / SAMPLE_RATE:.0f} s")
+            raise UserInputError(
+                f"{package.name}: {part} prompts end after {got / SAMPLE_RATE:.0f} s"
+            )
     return np.concatenate(pieces)
 
 
@@ -163,7 +165,7 @@ def widen(x: Audio, random: np.random.Generator) -> Audio:
 
 
 def excitation(seed: int) -> Audio:
-    """About 16 s of sweeps and noise bursts from -36 to -3 dBFS: what speech alone never reaches."""
+    """16 s of sweeps and noise bursts from -36 to -3 dBFS: what speech alone never reaches."""
     random = np.random.default_rng(seed)
     pieces: list[Audio] = []
     for seconds, peak in ((4.0, 0.05), (4.0, 0.5)):
@@ -176,7 +178,9 @@ def excitation(seed: int) -> Audio:
         spectrum = np.fft.rfft(noise)
         hz = np.fft.rfftfreq(SAMPLE_RATE, 1 / SAMPLE_RATE)
         pink = np.fft.irfft(spectrum / np.sqrt(np.maximum(hz, 40.0)), SAMPLE_RATE)
-        fade = np.minimum(1.0, np.minimum(np.arange(SAMPLE_RATE), np.arange(SAMPLE_RATE)[::-1]) / 960)
+        fade = np.minimum(
+            1.0, np.minimum(np.arange(SAMPLE_RATE), np.arange(SAMPLE_RATE)[::-1]) / 960
+        )
         pieces.append((pink / np.abs(pink).max() * 10 ** (level_db / 20) * fade).astype(np.float32))
     return np.concatenate(pieces)
 

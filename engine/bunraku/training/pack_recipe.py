@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,9 +97,6 @@ def train_circuit(
 ) -> dict[str, Any]:
     """Record, train and judge one circuit in `folder`/NAME/run; returns the report with
     `test_esr`, also written as run/pack.json."""
-    from bunraku.formats.load import load_model_spec
-    from bunraku.training.effect_export import wavenet_of
-    from bunraku.training.effect_module import whole_signal_esr
     from bunraku.training.effect_recipe import EffectSettings, train_effect
 
     files = record(circuit, folder)
@@ -115,18 +113,39 @@ def train_circuit(
             resume=resume,
         )
     )
-    network = wavenet_of(load_model_spec(result.model_path))
-    test_dry, test_wet = read(files.test_dry), read(files.test_wet)
-    delay = result.delay_frames
-    if delay > 0:
-        test_dry, test_wet = test_dry[:-delay], test_wet[delay:]
-    elif delay < 0:
-        test_dry, test_wet = test_dry[-delay:], test_wet[:delay]
     recording = json.loads((folder / circuit.name / "recording.json").read_text())
     report = {
         **result.as_json(),
         **recording,
-        "test_esr": whole_signal_esr(network, test_dry, test_wet),
+        "machine": this_machine(),
+        "test_esr": test_esr(result.model_path, files),
     }
     (folder / circuit.name / "run" / "pack.json").write_text(json.dumps(report, indent=1) + "\n")
     return report
+
+
+def this_machine() -> str:
+    """What trains here, in words, for `pack.json`."""
+    import torch
+
+    cpu = platform.machine()
+    return f"{torch.get_num_threads()} thread(s) of a {cpu} CPU, torch {torch.__version__}"
+
+
+def test_esr(model: Path, files: Recordings) -> float:
+    """ESR of a `.nam` file on the held-out recordings, the delay taken out as in training."""
+    from bunraku.formats.load import load_model_spec
+    from bunraku.training.effect_alignment import align
+    from bunraku.training.effect_export import wavenet_of
+    from bunraku.training.effect_module import whole_signal_esr
+
+    delay = delay_of(files)
+    dry, wet = align(read(files.test_dry), read(files.test_wet), delay)
+    return whole_signal_esr(wavenet_of(load_model_spec(model)), dry, wet)
+
+
+def delay_of(files: Recordings) -> int:
+    """Frames that training took out: measured on the training recording, as the recipe does."""
+    from bunraku.training.effect_alignment import measure_alignment
+
+    return measure_alignment(read(files.train_dry), read(files.train_wet), SAMPLE_RATE).delay_frames

@@ -86,7 +86,7 @@ CIRCUITS: tuple[Circuit, ...] = (
         "Tube Screamer style overdrive",
         "gxts9#ts9sim",
         "lite",
-        "A voice over a small radio or intercom: thin in the bass, pushed and gritty in the middle.",
+        "A voice over a small radio or intercom: thin in the bass, gritty in the middle.",
         {"fslider2_": 0.7, "fslider1_": 500, "fslider0_": -6},
     ),
     Circuit(

@@ -1,4 +1,4 @@
-"""The default pack: `.nam` files of voice effects, a model card beside each. Standard library only."""
+"""The default pack: `.nam` files of voice effects, a model card beside each."""
 
 from __future__ import annotations
 

@@ -1,0 +1,133 @@
+"""Model cards of the default pack, written from what training and the test measured."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bunraku.training.pack_recipe import TEST_SECONDS, TRAIN_SECONDS, VALIDATION_SECONDS
+from bunraku.training.pack_sources import HOST_PACKAGE, PLUGIN_PACKAGE, SPEECH, Circuit
+
+
+def install(circuits: Sequence[Circuit], work: Path, weights: Path) -> None:
+    """Copy trained effects from the work folder into the pack, write their cards, list them.
+
+    The list in README.md covers the effects given and no others.
+    """
+    weights.mkdir(parents=True, exist_ok=True)
+    reports = {}
+    for circuit in circuits:
+        run = work / circuit.name / "run"
+        report = json.loads((run / "pack.json").read_text())
+        model = weights / f"{circuit.name}.nam"
+        shutil.copyfile(run / f"{circuit.name}.nam", model)
+        model.with_suffix(".md").write_text(card(circuit, report))
+        reports[circuit.name] = report
+    (weights / "README.md").write_text(index(circuits, reports))
+
+
+def card(circuit: Circuit, report: Mapping[str, Any]) -> str:
+    """One page of Markdown."""
+    return "\n\n".join(
+        [
+            f"# {circuit.name}",
+            circuit.use,
+            circuit_section(circuit, report),
+            data_section(),
+            training_section(circuit, report),
+            quality_section(report),
+            limits_section(report),
+            "## Licence\n\nThe weights are under the licence of this repository (MIT). They hold no "
+            "audio and no code of the circuit. The recordings they were learnt from keep theirs.\n",
+        ]
+    )
+
+
+def circuit_section(circuit: Circuit, report: Mapping[str, Any]) -> str:
+    controls = ", ".join(f"`{k}` {v:g}" for k, v in circuit.controls.items()) or "as they come"
+    return (
+        f"## Circuit\n\n{circuit.title}: the guitarix plugin `{circuit.uri}` (Debian "
+        f"{PLUGIN_PACKAGE}, GPL-2+), rendered offline by {HOST_PACKAGE} at 48 kHz. Controls: "
+        f"{controls}; the rest at their defaults. Gain before the circuit "
+        f"{circuit.input_gain_db:+.1f} dB, after it {report['output_gain_db']:+.1f} dB: speech keeps "
+        "its loudness. The same input later in time gives the same output, which is checked each "
+        "time the recordings are made."
+    )
+
+
+def data_section() -> str:
+    speakers = "; ".join(
+        f"{p.language}: {p.speaker} ({p.licence}{', test only' if p.held_out else ''})"
+        for p in SPEECH
+    )
+    return (
+        f"## Data\n\nPrompts of Debian's `asterisk-core-sounds-*-g722` {SPEECH[0].version}, each at "
+        f"a random peak of -18 to -1 dBFS. {speakers}. Training: {TRAIN_SECONDS:.0f} s of speech, "
+        "half of the prompts with synthetic energy above 8 kHz (the recordings have none), and "
+        f"16 s of sweeps and noise. Validation: {VALIDATION_SECONDS:.0f} s of other prompts. Held-out "
+        f"test: {TEST_SECONDS:.0f} s of prompts used nowhere else, half of them by a speaker who is "
+        "in neither of the other two. The bundled sample is in none."
+    )
+
+
+def training_section(circuit: Circuit, report: Mapping[str, Any]) -> str:
+    return (
+        f"## Training\n\n`bunraku train pack --work WORK --only {circuit.name} --minutes "
+        f"{report['minutes']:.0f}`: WaveNet of the shape `{report['architecture']}`, "
+        f"{report['steps']} steps in {report['minutes']:.1f} minutes on {report['machine']}. Minutes decide "
+        "the number of steps, so another machine ends at slightly other weights."
+    )
+
+
+def quality_section(report: Mapping[str, Any]) -> str:
+    rows = [
+        ("Held-out ESR, speech", f"**{report['test_esr']:.5f}**"),
+        ("Validation ESR", f"{report['validation_esr']:.5f}"),
+        ("Training ESR (last minute of the training part)", f"{report['train_esr']:.5f}"),
+        ("FLOP a frame", f"{report['flop_per_frame']:,}"),
+        ("Receptive field", f"{report['receptive_field_frames']:,} frames"),
+        ("Latency", "0 frames"),
+        ("File", f"{report['file_bytes'] / 1000:.0f} kB"),
+    ]
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows)
+    return (
+        "## Quality\n\nESR: energy of the error over energy of the circuit's output, measured with "
+        f"the shipped file by `python benchmarks/pack_quality.py --work WORK`.\n\n"
+        f"| | |\n|---|---|\n{table}"
+    )
+
+
+def limits_section(report: Mapping[str, Any]) -> str:
+    inverted = (
+        " The effect inverts the polarity, as the circuit does." if report["inverted"] else ""
+    )
+    return (
+        "## Limits\n\nLearnt at 48 kHz from read speech at microphone levels; singing, music and "
+        "inputs far above full scale were not judged. Nothing real above 8 kHz was heard, only "
+        f"synthetic energy. The controls are fixed.{inverted}"
+    )
+
+
+def index(circuits: Sequence[Circuit], reports: Mapping[str, Mapping[str, Any]]) -> str:
+    """The pack's README: one line an effect."""
+    lines = [
+        f"| [`{c.name}`]({c.name}.md) | {c.use} | {r['architecture']} | {r['flop_per_frame']:,} | "
+        f"{r['file_bytes'] / 1000:.0f} kB | {r['test_esr']:.5f} |"
+        for c, r in ((c, reports[c.name]) for c in circuits)
+    ]
+    return "\n".join(
+        [
+            "# The default pack",
+            "",
+            "Voice effects learnt from real circuits, played by name: `bunraku live --model radio`.",
+            "A model card lies beside each. Made again with `bunraku train pack`: docs/training.md.",
+            "",
+            "| effect | for | shape | FLOP a frame | file | held-out ESR |",
+            "|---|---|---|---|---|---|",
+            *lines,
+            "",
+        ]
+    )

@@ -40,21 +40,22 @@ def card(circuit: Circuit, report: Mapping[str, Any]) -> str:
             training_section(circuit, report),
             quality_section(report),
             limits_section(report),
-            "## Licence\n\nThe weights are under the licence of this repository (MIT). They hold no "
-            "audio and no code of the circuit. The recordings they were learnt from keep theirs.\n",
+            "## Licence\n\nThe weights are under the licence of this repository (MIT); they hold no "
+            "audio and no code of the circuit. What they were learnt from keeps its licence.\n",
         ]
     )
 
 
 def circuit_section(circuit: Circuit, report: Mapping[str, Any]) -> str:
     controls = ", ".join(f"`{k}` {v:g}" for k, v in circuit.controls.items()) or "as they come"
-    return (
-        f"## Circuit\n\n{circuit.title}: the guitarix plugin `{circuit.uri}` (Debian "
-        f"{PLUGIN_PACKAGE}, GPL-2+), rendered offline by {HOST_PACKAGE} at 48 kHz. Controls: "
-        f"{controls}; the rest at their defaults. Gain before the circuit "
-        f"{circuit.input_gain_db:+.1f} dB, after it {report['output_gain_db']:+.1f} dB: speech keeps "
-        "its loudness. The same input later in time gives the same output, which is checked each "
-        "time the recordings are made."
+    before, after = circuit.input_gain_db, report["output_gain_db"]
+    return sentences(
+        f"## Circuit\n\n{circuit.title}: the guitarix plugin `{circuit.uri}`",
+        f"(Debian {PLUGIN_PACKAGE}, GPL-2+), rendered offline by {HOST_PACKAGE} at 48 kHz.",
+        f"Controls: {controls}; the rest at their defaults.",
+        f"Gain before the circuit {before:+.1f} dB, after it {after:+.1f} dB: speech keeps its",
+        "loudness. The same input later in time gives the same output, which is checked each",
+        "time the recordings are made.",
     )
 
 
@@ -63,23 +64,29 @@ def data_section() -> str:
         f"{p.language}: {p.speaker} ({p.licence}{', test only' if p.held_out else ''})"
         for p in SPEECH
     )
-    return (
-        f"## Data\n\nPrompts of Debian's `asterisk-core-sounds-*-g722` {SPEECH[0].version}, each at "
-        f"a random peak of -18 to -1 dBFS. {speakers}. Training: {TRAIN_SECONDS:.0f} s of speech, "
-        "half of the prompts with synthetic energy above 8 kHz (the recordings have none), and "
-        f"16 s of sweeps and noise. Validation: {VALIDATION_SECONDS:.0f} s of other prompts. Held-out "
-        f"test: {TEST_SECONDS:.0f} s of prompts used nowhere else, half of them by a speaker who is "
-        "in neither of the other two. The bundled sample is in none."
+    return sentences(
+        f"## Data\n\nPrompts of Debian's `asterisk-core-sounds-*-g722` {SPEECH[0].version},",
+        f"each at a random peak of -18 to -1 dBFS. {speakers}.",
+        f"Training: {TRAIN_SECONDS:.0f} s of speech, half of the prompts with synthetic energy",
+        "above 8 kHz (the recordings have none), and 16 s of sweeps and noise.",
+        f"Validation: {VALIDATION_SECONDS:.0f} s of other prompts.",
+        f"Held-out test: {TEST_SECONDS:.0f} s of prompts used nowhere else, half of them by a",
+        "speaker who is in neither of the other two. The bundled sample is in none.",
     )
 
 
 def training_section(circuit: Circuit, report: Mapping[str, Any]) -> str:
-    return (
-        f"## Training\n\n`bunraku train pack --work WORK --only {circuit.name} --minutes "
-        f"{report['minutes']:.0f}`: WaveNet of the shape `{report['architecture']}`, "
-        f"{report['steps']} steps in {report['minutes']:.1f} minutes on {report['machine']}. Minutes decide "
-        "the number of steps, so another machine ends at slightly other weights."
+    minutes, command = report["minutes"], f"bunraku train pack --work WORK --only {circuit.name}"
+    return sentences(
+        f"## Training\n\n`{command} --minutes {minutes:.0f}`: WaveNet of the shape",
+        f"`{report['architecture']}`, {report['steps']} steps in {minutes:.1f} minutes on",
+        f"{report['machine']}. Minutes decide the number of steps, so another machine ends at",
+        "slightly other weights.",
     )
+
+
+def sentences(*parts: str) -> str:
+    return " ".join(parts)
 
 
 def quality_section(report: Mapping[str, Any]) -> str:
@@ -122,8 +129,8 @@ def index(circuits: Sequence[Circuit], reports: Mapping[str, Mapping[str, Any]])
         [
             "# The default pack",
             "",
-            "Voice effects learnt from real circuits, played by name: `bunraku live --model radio`.",
-            "A model card lies beside each. Made again with `bunraku train pack`: docs/training.md.",
+            "Voice effects learnt from circuits, played by name: `bunraku live --model radio`.",
+            "A model card lies beside each. Made by `bunraku train pack`: docs/training.md.",
             "",
             "| effect | for | shape | FLOP a frame | file | held-out ESR |",
             "|---|---|---|---|---|---|",

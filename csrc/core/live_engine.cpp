@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <string>
 #include <utility>
@@ -105,12 +104,15 @@ int LiveEngine::callback(const float* in, float* out, std::uint32_t frames,
   const DenormalsOff denormals_off;
   count_flags(flags);
   const auto most = static_cast<std::uint32_t>(m_config.max_block_frames);
-  for (std::uint32_t done = 0; done < frames && out != nullptr;) {
+  for (std::uint32_t done = 0; done < frames;) {
     const std::uint32_t piece = std::min(frames - done, most);
     const float* piece_in =
         in == nullptr ? nullptr
                       : in + std::size_t{done} * static_cast<std::size_t>(m_config.input_channels);
-    float* piece_out = out + std::size_t{done} * static_cast<std::size_t>(m_config.output_channels);
+    float* piece_out =
+        out == nullptr
+            ? nullptr
+            : out + std::size_t{done} * static_cast<std::size_t>(m_config.output_channels);
     process_piece(piece_in, piece_out, static_cast<int>(piece));
     done += piece;
   }
@@ -127,10 +129,10 @@ int LiveEngine::callback(const float* in, float* out, std::uint32_t frames,
 }
 
 void LiveEngine::process_piece(const float* in, float* out, int frames) noexcept {
+  const auto out_floats =
+      static_cast<std::size_t>(frames) * static_cast<std::size_t>(m_config.output_channels);
   if (finished()) {
-    std::memset(out, 0,
-                static_cast<std::size_t>(frames) *
-                    static_cast<std::size_t>(m_config.output_channels) * sizeof(float));
+    std::fill_n(out, out == nullptr ? 0 : out_floats, 0.0f);
     return;
   }
   if (m_config.source.empty()) {
@@ -230,10 +232,11 @@ void LiveEngine::apply_fades(int frames) noexcept {
   }
 }
 
+// `out` is null where a device only records.
 void LiveEngine::write_output(float* out, int frames) noexcept {
   const int wide = m_config.output_channels;
   int clipped = 0;
-  for (int k = 0; k < wide; ++k) {
+  for (int k = 0; k < wide && out != nullptr; ++k) {
     const float* from = plane(m_out, k % m_config.channels);
     for (int i = 0; i < frames; ++i) {
       out[static_cast<std::ptrdiff_t>(i) * wide + k] = from[i];

@@ -33,7 +33,7 @@ class DeviceLatency:
 
 
 class DeviceStream:
-    """Opens a device pair (or an output alone) for `engine`; `start` lets it call.
+    """Opens an input, an output or both for `engine`; `start` lets them call.
 
     Raises DeviceError naming the device, what it refused and the remedy.
     """
@@ -43,7 +43,7 @@ class DeviceStream:
         engine: Engine,
         *,
         input_device: AudioDevice | None,
-        output_device: AudioDevice,
+        output_device: AudioDevice | None,
         input_channels: int,
         output_channels: int,
         sample_rate_hz: int,
@@ -63,28 +63,30 @@ class DeviceStream:
             "userdata": self._sounddevice._ffi.cast("void*", engine.user_address),
         }
         wanted: dict[str, Any]
-        if input_device is None:
-            wanted = {"kind": "output", "device": output_device.index, "channels": output_channels}
-        else:
+        if input_device is not None and output_device is not None:
             wanted = {
                 "kind": "duplex",
                 "device": (input_device.index, output_device.index),
                 "channels": (input_channels, output_channels),
             }
+        elif input_device is not None:
+            wanted = {"kind": "input", "device": input_device.index, "channels": input_channels}
+        else:
+            assert output_device is not None, "a stream has an input, an output or both"
+            wanted = {"kind": "output", "device": output_device.index, "channels": output_channels}
         try:
             self._stream = self._sounddevice._StreamBase(**wanted, **common)
         except (self._sounddevice.PortAudioError, ValueError) as error:
             raise DeviceError(
                 f"{self.describe()} refused {sample_rate_hz} Hz in blocks of {block_frames} frames"
-                f" ({one_line(error)}); try --rate {output_device.default_sample_rate_hz:.0f},"
-                " another --block, or another device ('bunraku devices' lists them)"
+                f" ({one_line(error)}); try another --rate or --block, or another device"
+                " ('bunraku devices' lists them)"
             ) from error
 
     def describe(self) -> str:
         """The devices' names in a few words."""
-        if self.input_device is None or self.input_device.index == self.output_device.index:
-            return f"'{self.output_device.name}'"
-        return f"'{self.input_device.name}' with '{self.output_device.name}'"
+        names = [d.name for d in (self.input_device, self.output_device) if d is not None]
+        return " with ".join(f"'{name}'" for name in dict.fromkeys(names))
 
     def start(self) -> None:
         try:
@@ -107,6 +109,8 @@ class DeviceStream:
         known = self._stream.latency
         if isinstance(known, tuple):
             return DeviceLatency(float(known[0]), float(known[1]))
+        if self.output_device is None:
+            return DeviceLatency(float(known), None)
         return DeviceLatency(None, float(known))
 
     def close(self) -> bool:

@@ -1,0 +1,1 @@
+"""One performance: the live session, and the same chain offline."""

@@ -1,0 +1,26 @@
+"""Where a session's sound comes from and goes to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class DeviceEndpoint:
+    """A sound device by a fragment of its name or by its number; the system's default for None."""
+
+    name: str | int | None = None
+
+
+@dataclass(frozen=True)
+class FileEndpoint:
+    """An audio file as a source, once or again and again."""
+
+    path: Path
+    loop: bool = False
+
+
+Source = DeviceEndpoint | FileEndpoint
+Sink = DeviceEndpoint | None
+"""None: no device; a file source is then paced by a clock, a device source is only recorded."""

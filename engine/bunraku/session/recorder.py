@@ -1,0 +1,87 @@
+"""The thread that carries what was played from the engine's ring to a file."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from bunraku.io.audio_files import AudioFileWriter, Samples
+
+CHUNK_FRAMES = 8192
+PAUSE_S = 0.02
+
+
+class Capture(Protocol):
+    """What the recorder reads: `_native.LiveEngine` has these."""
+
+    @property
+    def channels(self) -> int: ...
+    def read_capture(self, most_frames: int) -> npt.NDArray[np.float32]: ...
+
+
+class Recorder:
+    """Writes the engine's output to `path` (if any) and keeps the first `keep_seconds` of input and
+    output in memory for a picture. The engine's ring counts what does not fit; nothing blocks."""
+
+    def __init__(
+        self,
+        engine: Capture,
+        *,
+        path: Path | None,
+        sample_rate_hz: int,
+        overwrite: bool,
+        keep_seconds: float,
+    ) -> None:
+        self._engine = engine
+        self._channels = engine.channels
+        self._writer = None
+        if path is not None:
+            self._writer = AudioFileWriter(
+                path, sample_rate_hz=sample_rate_hz, channels=self._channels, overwrite=overwrite
+            )
+        self._keep_frames = int(keep_seconds * sample_rate_hz)
+        self._kept: list[Samples] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="bunraku-recorder", daemon=True)
+        self.error: Exception | None = None
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what is left and close the file. Idempotent."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+        if self._writer is not None:
+            self._writer.close()
+
+    def kept(self) -> tuple[Samples, Samples]:
+        """Input and output, each `[frames, channels]`, frame by frame as they were played."""
+        both = np.concatenate(self._kept) if self._kept else np.zeros((0, 2 * self._channels))
+        both = both.astype(np.float32, copy=False)
+        return both[:, : self._channels], both[:, self._channels :]
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                if self._drain() == 0:
+                    self._stop.wait(PAUSE_S)
+            while self._drain() > 0:
+                pass
+        except Exception as error:  # a full disk: the performance goes on, the session reports it
+            self.error = error
+
+    def _drain(self) -> int:
+        frames = self._engine.read_capture(CHUNK_FRAMES)
+        if len(frames) > 0:
+            if self._writer is not None:
+                self._writer.write(frames[:, self._channels :])
+            if self._keep_frames > 0:
+                self._kept.append(frames[: self._keep_frames].copy())
+                self._keep_frames -= len(self._kept[-1])
+        return len(frames)

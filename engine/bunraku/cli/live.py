@@ -1,0 +1,284 @@
+"""`bunraku live`: a voice through a model, now."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from bunraku.cli.reporting import JSON_OPTION, print_json
+from bunraku.errors import DeviceError, UserInputError
+
+if TYPE_CHECKING:
+    from bunraku.session.endpoints import Sink, Source
+    from bunraku.session.live_report import LiveReport
+    from bunraku.session.live_session import LiveSession
+
+DEMO_FOLDER = Path("demo-output")
+DEMO_SECONDS = 15.0
+PICTURE_SECONDS = 60.0
+NO_DEVICE = "none"
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the command line asked for."""
+
+    model: str
+    source: Source
+    sink: Sink
+    out: Path | None
+    picture: Path | None
+    block: int
+    rate: int | None
+    seconds: float | None
+    channels: int
+    size: float
+    effects: tuple[str, ...]
+    real_time: bool
+    reconnect: bool
+    overwrite: bool
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(live)
+
+
+def live(
+    model: str | None = typer.Option(
+        None, "--model", "-m", help="A .nam, .bnk or preset, or a name of the default pack."
+    ),
+    input_name: str | None = typer.Option(None, "--input", help="Microphone: name part or number."),
+    output_name: str | None = typer.Option(
+        None, "--output", help="Speakers: name part or number; 'none' only records."
+    ),
+    source: Path | None = typer.Option(None, "--source", help="Play this file, not a microphone."),
+    loop: bool = typer.Option(False, "--loop", help="Play the file again and again."),
+    out: Path | None = typer.Option(
+        None, "--out", help="Record the output here; a spectrogram .png is written beside it."
+    ),
+    block: int = typer.Option(256, "--block", help="Frames in a block."),
+    rate: int | None = typer.Option(None, "--rate", help="Sample rate in Hz; the device's if left out."),
+    seconds: float | None = typer.Option(None, "--seconds", help="End after so many seconds."),
+    channels: int = typer.Option(1, "--channels", help="Voices: 1, or 2 for stereo."),
+    size: float = typer.Option(1.0, "--size", help="Of a slimmable model, 0 to 1."),
+    effect: list[str] = typer.Option([], "--effect", help="A Python effect after it; repeatable."),
+    fast: bool = typer.Option(False, "--fast", help="A file as fast as it goes, not in real time."),
+    reconnect: bool = typer.Option(True, help="Wait for a lost device, or end."),
+    force: bool = typer.Option(False, "--force", help="Overwrite --out if it exists."),
+    demo: bool = typer.Option(
+        False, "--demo", help="15 s on microphone and speakers, else (or DEMO=file) bundled speech."
+    ),
+    as_json: bool = JSON_OPTION,
+) -> None:
+    """Play live through a model: from a microphone or a file, to speakers or a file."""
+    if demo:
+        run_demo(model, block, effect, as_json)
+        return
+    wishes = Wishes(
+        model=model or default_model(),
+        source=source_of(source, input_name, loop),
+        sink=sink_of(source, output_name, out),
+        out=out,
+        picture=None if out is None else out.with_suffix(".png"),
+        block=block,
+        rate=rate,
+        seconds=seconds,
+        channels=channels,
+        size=size,
+        effects=tuple(effect),
+        real_time=not fast,
+        reconnect=reconnect,
+        overwrite=force,
+    )
+    report = perform(wishes)
+    show(report, wishes, as_json)
+
+
+def source_of(source: Path | None, input_name: str | None, loop: bool) -> Source:
+    from bunraku.session.endpoints import DeviceEndpoint, FileEndpoint
+
+    if source is not None and input_name is not None:
+        raise UserInputError("--source and --input exclude each other: give one")
+    return FileEndpoint(source, loop) if source is not None else DeviceEndpoint(input_name)
+
+
+def sink_of(source: Path | None, output_name: str | None, out: Path | None) -> Sink:
+    """Speakers, unless a file goes to a file or --output none says so."""
+    from bunraku.session.endpoints import DeviceEndpoint
+
+    if output_name == NO_DEVICE or (output_name is None and source is not None and out is not None):
+        return None
+    return DeviceEndpoint(output_name)
+
+
+def default_model() -> str:
+    """The pack's first model. Raises UserInputError when the pack is empty."""
+    from bunraku.effects.audio.native_model import pack_names
+
+    names = pack_names()
+    if not names:
+        raise UserInputError("no default pack is installed here: name a model with --model FILE")
+    return names[0]
+
+
+# ---- playing ------------------------------------------------------------------------------------
+
+
+def perform(wishes: Wishes) -> LiveReport:
+    """Play until the end, `seconds`, or Ctrl-C; write recording and picture."""
+    from bunraku.cli.live_view import LiveView
+    from bunraku.session.live_session import LiveSession
+
+    check_picture(wishes)
+    view = LiveView(f"bunraku live: {Path(wishes.model).name}, blocks of {wishes.block} frames")
+    session = LiveSession(
+        wishes.model,
+        source=wishes.source,
+        sink=wishes.sink,
+        block_frames=wishes.block,
+        sample_rate_hz=wishes.rate,
+        channels=wishes.channels,
+        size=wishes.size,
+        python_effects=wishes.effects,
+        seconds=wishes.seconds,
+        record_to=wishes.out,
+        overwrite=wishes.overwrite,
+        keep_seconds=PICTURE_SECONDS if wishes.picture else 0.0,
+        real_time=wishes.real_time,
+        reconnect=wishes.reconnect,
+        on_message=view.say,
+    )
+    with terminate_like_interrupt(), view, session:
+        try:
+            session.wait(on_tick=view.tick)
+        except KeyboardInterrupt:
+            view.say("ending")
+    report = session.report()
+    draw(session, wishes, report)
+    return report
+
+
+def check_picture(wishes: Wishes) -> None:
+    if wishes.picture is not None and wishes.picture.exists() and not wishes.overwrite:
+        raise UserInputError(
+            f"{wishes.picture} exists and is not overwritten; choose another --out or use --force"
+        )
+
+
+def draw(session: LiveSession, wishes: Wishes, report: LiveReport) -> None:
+    """The spectrogram of input and output, the latency taken out of the output."""
+    if wishes.picture is None or report.blocks == 0:
+        return
+    from bunraku.measure.spectrogram import save_before_after
+
+    before, after = session.kept()
+    late = min(report.declared.frames, max(0, len(after) - 1))
+    save_before_after(
+        wishes.picture,
+        before[: len(before) - late].mean(axis=1),
+        after[late:].mean(axis=1),
+        sample_rate_hz=report.sample_rate_hz,
+        title=f"bunraku · {' + '.join([report.model, *wishes.effects])}",
+    )
+
+
+@contextmanager
+def terminate_like_interrupt() -> Iterator[None]:
+    """SIGTERM ends a session as Ctrl-C does: faded out, its file complete."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def show(report: LiveReport, wishes: Wishes, as_json: bool) -> None:
+    """The report, and where the files are."""
+    files = {"recording": wishes.out, "spectrogram": wishes.picture}
+    written = {name: str(path) for name, path in files.items() if path is not None and path.exists()}
+    if as_json:
+        print_json({**report.as_dict(), "files": written})
+        return
+    from bunraku.cli.live_view import print_report
+
+    print_report(report)
+    for name, path in written.items():
+        typer.echo(f"{name}: {path}")
+
+
+# ---- the demo -----------------------------------------------------------------------------------
+
+
+def run_demo(model: str | None, block: int, effects: list[str], as_json: bool) -> None:
+    """On microphone and speakers if both are there, else (or with DEMO=file) on bundled speech.
+
+    Writes into its own folder, over what an earlier demo left there.
+    """
+    DEMO_FOLDER.mkdir(exist_ok=True)
+    common: dict[str, Any] = {
+        "model": model or default_model(),
+        "out": DEMO_FOLDER / "output.wav",
+        "picture": DEMO_FOLDER / "spectrogram.png",
+        "block": block,
+        "rate": None,
+        "channels": 1,
+        "size": 1.0,
+        "effects": tuple(effects),
+        "real_time": True,
+        "reconnect": False,
+        "overwrite": True,
+    }
+    wanted = os.environ.get("DEMO", "")
+    if wanted not in {"", "file", "live"}:
+        raise UserInputError(f"DEMO is '{wanted}': use file, live, or leave it out")
+    wishes = file_demo(common)
+    if wanted != "file":
+        try:
+            check_devices()
+        except (DeviceError, ImportError) as error:
+            if wanted == "live":
+                raise
+            typer.echo(f"· {error}", err=True)
+            typer.echo("· pacing the bundled speech through the same session instead", err=True)
+        else:
+            typer.echo("· speak: you hear yourself for 15 s (use headphones)", err=True)
+            wishes = device_demo(common)
+    report = perform(wishes)
+    with (DEMO_FOLDER / "report.json").open("w") as file:
+        json.dump(report.as_dict(), file, indent=2)
+    show(report, wishes, as_json)
+
+
+def check_devices() -> None:
+    """Raises DeviceError unless there is something to hear and something to play on."""
+    from bunraku.io.audio_devices import choose_device, list_devices
+
+    devices = list_devices()
+    choose_device(None, "input", devices)
+    choose_device(None, "output", devices)
+
+
+def device_demo(common: dict[str, Any]) -> Wishes:
+    from bunraku.session.endpoints import DeviceEndpoint
+
+    return Wishes(source=DeviceEndpoint(), sink=DeviceEndpoint(), seconds=DEMO_SECONDS, **common)
+
+
+def file_demo(common: dict[str, Any]) -> Wishes:
+    from bunraku.samples import SPEECH_PATH
+    from bunraku.session.endpoints import FileEndpoint
+
+    return Wishes(source=FileEndpoint(SPEECH_PATH), sink=None, seconds=None, **common)

@@ -32,7 +32,9 @@ def devices(as_json: bool = JSON_OPTION) -> None:
 
     table = Table(title="Sound devices", title_justify="left")
     for heading in ("", "name", "through", "in", "out", "rate", "default for"):
-        table.add_column(heading, justify="right" if heading in {"", "in", "out", "rate"} else "left")
+        table.add_column(
+            heading, justify="right" if heading in {"", "in", "out", "rate"} else "left"
+        )
     for device in found:
         defaults = [d for d in ("input", "output") if getattr(device, f"is_default_{d}")]
         table.add_row(

@@ -66,7 +66,9 @@ def live(
         None, "--out", help="Record the output here; a spectrogram .png is written beside it."
     ),
     block: int = typer.Option(256, "--block", help="Frames in a block."),
-    rate: int | None = typer.Option(None, "--rate", help="Sample rate in Hz; the device's if left out."),
+    rate: int | None = typer.Option(
+        None, "--rate", help="Sample rate in Hz; the device's if left out."
+    ),
     seconds: float | None = typer.Option(None, "--seconds", help="End after so many seconds."),
     channels: int = typer.Option(1, "--channels", help="Voices: 1, or 2 for stereo."),
     size: float = typer.Option(1.0, "--size", help="Of a slimmable model, 0 to 1."),
@@ -208,7 +210,9 @@ def terminate_like_interrupt() -> Iterator[None]:
 def show(report: LiveReport, wishes: Wishes, as_json: bool) -> None:
     """The report, and where the files are."""
     files = {"recording": wishes.out, "spectrogram": wishes.picture}
-    written = {name: str(path) for name, path in files.items() if path is not None and path.exists()}
+    written = {
+        name: str(path) for name, path in files.items() if path is not None and path.exists()
+    }
     if as_json:
         print_json({**report.as_dict(), "files": written})
         return

@@ -75,9 +75,7 @@ class LiveView:
         from rich.text import Text
 
         rows: list[Text] = []
-        for i, (name, (peak, rms)) in enumerate(
-            zip(("in ", "out"), session.meters(), strict=True)
-        ):
+        for i, (name, (peak, rms)) in enumerate(zip(("in ", "out"), session.meters(), strict=True)):
             self._peaks[i] = max(peak, self._peaks[i] * 0.85)  # falls about 14 dB a second
             rows.append(meter_bar(name, self._peaks[i], rms))
         rows.append(Text(summary(session.report()) + "   Ctrl-C ends", style="dim"))
@@ -137,7 +135,10 @@ def print_report(report: LiveReport) -> None:
     for name, count in count_rows(report):
         counts.add_row(name, count)
     latency = Table(
-        title="Latency, ms", title_justify="left", caption=latency_note(report), caption_justify="left"
+        title="Latency, ms",
+        title_justify="left",
+        caption=latency_note(report),
+        caption_justify="left",
     )
     latency.add_column("", style="cyan")
     for heading in ("p50", "p99", "p99.9", "max"):

@@ -132,7 +132,8 @@ def with_channels(samples: Samples, channels: int) -> Samples:
     if have == channels:
         return samples
     if channels == 1:
-        return samples.mean(axis=1, keepdims=True, dtype=np.float32)
+        mean: Samples = samples.mean(axis=1, keepdims=True, dtype=np.float32)
+        return mean
     return np.ascontiguousarray(samples[:, np.arange(channels) % have])
 
 

@@ -22,7 +22,8 @@ LEAST_HZ = 60.0
 def short_time_spectrum_db(
     signal: Signal, *, window_frames: int = 2048, hop_frames: int = 512
 ) -> npt.NDArray[np.float64]:
-    """Levels `[window_frames // 2 + 1, steps]` in dB of a full-scale sine, by a Hann window.
+    """Levels `[2 x window_frames + 1, steps]` in dB of a full-scale sine, by a Hann window, padded
+    to four times its length so that the low bins draw smoothly.
 
     `signal`: float32 `[frames]`; step k is centred on frame `k x hop_frames`.
     """
@@ -30,8 +31,11 @@ def short_time_spectrum_db(
     padded = np.pad(padded, (0, max(0, window_frames - len(padded))))
     frames = np.lib.stride_tricks.sliding_window_view(padded, window_frames)[::hop_frames]
     window = np.hanning(window_frames + 1)[:-1]
-    spectrum = np.abs(np.fft.rfft(frames * window, axis=1)).T * (2.0 / window.sum())
-    return 20.0 * np.log10(np.maximum(spectrum, 1e-12))
+    spectrum = np.abs(np.fft.rfft(frames * window, n=4 * window_frames, axis=1)).T * (
+        2.0 / window.sum()
+    )
+    levels: npt.NDArray[np.float64] = 20.0 * np.log10(np.maximum(spectrum, 1e-12))
+    return levels
 
 
 def save_before_after(
@@ -62,7 +66,7 @@ def save_before_after(
         2, 3, sharex="col", gridspec_kw={"width_ratios": [30, 30, 1], "height_ratios": [1, 3.2]}
     )
     highest_hz = min(most_hz, sample_rate_hz / 2)
-    image = None
+    image: Any = None
     for column, (name, signal) in enumerate((("before", before), ("after", after))):
         draw_waveform(grid[0, column], signal, sample_rate_hz, name)
         image = draw_spectrum(grid[1, column], signal, sample_rate_hz, highest_hz)
@@ -102,7 +106,7 @@ def draw_spectrum(axes: Axes, signal: Signal, sample_rate_hz: int, highest_hz: f
         bins_hz[shown],
         levels[shown],
         vmin=FLOOR_DB,
-        vmax=-20.0,
+        vmax=-15.0,
         cmap="magma",
         shading="nearest",
         rasterized=True,

@@ -54,9 +54,7 @@ class DeviceLink:
         self.input_channels = channels_of(self._input, "input")
         self.output_channels = channels_of(self._output, "output") or 1
 
-    def _choose(
-        self, devices: list[AudioDevice]
-    ) -> tuple[AudioDevice | None, AudioDevice | None]:
+    def _choose(self, devices: list[AudioDevice]) -> tuple[AudioDevice | None, AudioDevice | None]:
         found_in = found_out = None
         if self._input_name is not None:
             found_in = choose_device(self._input_name.name, "input", devices)

@@ -1,9 +1,9 @@
-"""What a live session counted and measured, as plain data. docs/live-audio.md defines each number."""
+"""What a live session counted and measured, as plain data; docs/live-audio.md defines it all."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from typing import Any
 
 
@@ -22,7 +22,7 @@ class Quantiles:
         return cls(*(summary[key] / 1e6 for key in ("p50_ns", "p99_ns", "p999_ns", "max_ns")))
 
     def plus(self, constant_ms: float) -> Quantiles:
-        return Quantiles(*(value + constant_ms for value in (self.p50, self.p99, self.p999, self.max)))
+        return Quantiles(*(value + constant_ms for value in astuple(self)))
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """One live performance: a native chain on the audio thread, and everything around it that may wait.
 
-    with LiveSession("model.nam", source=DeviceEndpoint("microphone")) as session:
-        session.wait(seconds=15)
-        print(session.report())
+with LiveSession("model.nam", source=DeviceEndpoint("microphone")) as session:
+    session.wait(seconds=15)
+    print(session.report())
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from types import TracebackType
 from bunraku import _native
 from bunraku.effects.audio.native_model import load_model
 from bunraku.effects.audio.python_effect import AudioEffect, open_effect
-from bunraku.errors import BunrakuError, DeviceError, NativeCoreError, UserInputError
+from bunraku.errors import BunrakuError, NativeCoreError, UserInputError
 from bunraku.io.audio_files import AudioClip, Samples, read_audio, with_channels
 from bunraku.scheduler.block_worker import Block, BlockWorker
 from bunraku.session.device_link import DeviceLink
@@ -372,9 +372,7 @@ class LiveSession:
         return BridgeFigures(effects=names, **self._bridge.stats())
 
 
-def check_settings(
-    block_frames: int, sample_rate_hz: int | None, seconds: float | None
-) -> None:
+def check_settings(block_frames: int, sample_rate_hz: int | None, seconds: float | None) -> None:
     """Raises UserInputError for a number out of range."""
     if not 1 <= block_frames <= MOST_BLOCK_FRAMES:
         raise UserInputError(f"block_frames is {block_frames}: use 1 to {MOST_BLOCK_FRAMES}")

@@ -140,7 +140,8 @@ class OfflineChain:
         block = self._stream.process(np.ascontiguousarray(samples.T))
         for effect in self._effects:
             block = effect.process(block)
-        return np.nan_to_num(block.T, nan=0.0, posinf=0.0, neginf=0.0)
+        finite: Samples = np.nan_to_num(block.T, nan=0.0, posinf=0.0, neginf=0.0)
+        return finite
 
     def run(self, blocks: Iterator[Samples]) -> Iterator[tuple[Samples, Samples]]:
         """(input, output) pieces; all outputs together are as long as all inputs, and aligned."""

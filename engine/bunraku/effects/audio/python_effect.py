@@ -51,7 +51,8 @@ def catalogue() -> dict[str, type[AudioEffect]]:
     package = importlib.import_module(__package__ or "bunraku.effects.audio")
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{package.__name__}.{module.name}")
-    return {kind.name: kind for kind in sorted(subclasses(AudioEffect), key=lambda k: k.name)}
+    kinds = subclasses(AudioEffect)  # type: ignore[type-abstract]
+    return {kind.name: kind for kind in sorted(kinds, key=lambda kind: kind.name)}
 
 
 def subclasses(kind: type[AudioEffect]) -> set[type[AudioEffect]]:
@@ -60,9 +61,7 @@ def subclasses(kind: type[AudioEffect]) -> set[type[AudioEffect]]:
     return {k for k in below if k.name}.union(*(subclasses(k) for k in below))
 
 
-def open_effect(
-    name: str, *, sample_rate_hz: float, channels: int, **settings: Any
-) -> AudioEffect:
+def open_effect(name: str, *, sample_rate_hz: float, channels: int, **settings: Any) -> AudioEffect:
     """A fresh effect of that name. Raises UserInputError that lists the names at hand."""
     kinds = catalogue()
     if name not in kinds:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bunraku.formats.flat import write_flat
-from bunraku.formats.specs import ChainSpec, GainSpec, ModelSpec, RateSpec
+from bunraku.formats.specs import ChainSpec, GainSpec, ModelSpec
 
 
 def gain_bytes(
@@ -13,7 +13,6 @@ def gain_bytes(
     return write_flat(ModelSpec(ChainSpec((GainSpec(gain_db),)), sample_rate_hz, name))
 
 
-def resampling_bytes(inner_rate_hz: float = 44_100.0) -> bytes:
-    """A flat file whose chain runs at another rate: it has a latency."""
-    inner = RateSpec(inner_rate_hz, ChainSpec((GainSpec(0.0),)))
-    return write_flat(ModelSpec(ChainSpec((inner,)), 48_000.0, "resampled"))
+def resampling_bytes(rate_hz: float = 44_100.0) -> bytes:
+    """A gain of 0 dB trained at another rate than a session at 48 kHz has: it adds a latency."""
+    return gain_bytes(name="resampled", sample_rate_hz=rate_hz)

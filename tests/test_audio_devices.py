@@ -6,7 +6,6 @@ import builtins
 import sys
 
 import pytest
-
 from bunraku.errors import DeviceError, MissingDependencyError
 from bunraku.io.audio_devices import AudioDevice, choose_device, sounddevice_module
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from bunraku.effects.audio.noise_gate import NoiseGate
 from bunraku.effects.audio.python_effect import AudioEffect, catalogue, open_effect
 from bunraku.effects.audio.ring_modulator import RingModulator

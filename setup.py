@@ -60,7 +60,16 @@ class CMakeBuild(build_ext):
 setup(
     packages=find_packages("engine"),
     package_dir={"": "engine"},
-    package_data={"bunraku": ["py.typed", "_native.pyi", "weights/**/*", "samples/**/*", "lib/*", "include/**/*"]},
+    package_data={
+        "bunraku": [
+            "py.typed",
+            "_native.pyi",
+            "weights/**/*",
+            "samples/**/*",
+            "lib/*",
+            "include/**/*",
+        ]
+    },
     ext_modules=[Extension("bunraku._native", sources=[])],
     cmdclass={"build_ext": CMakeBuild},
 )

@@ -60,7 +60,7 @@ def test_wrong_choice_lists_what_is_there(wanted: str | int, direction: str, say
 
 
 def test_no_device_at_all_names_the_way_out() -> None:
-    with pytest.raises(DeviceError, match="no audio input device is present.*--source FILE"):
+    with pytest.raises(DeviceError, match=r"no audio input device is present.*--source FILE"):
         choose_device(None, "input", [DEVICES[0]][:0])
 
 

@@ -1,4 +1,4 @@
-"""Every audio effect written in Python: finite, causal, its latency true, itself again after reset."""
+"""Every audio effect in Python: finite, causal, its latency true, itself again after reset."""
 
 from __future__ import annotations
 

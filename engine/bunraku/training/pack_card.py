@@ -40,8 +40,11 @@ def card(circuit: Circuit, report: Mapping[str, Any]) -> str:
             training_section(circuit, report),
             quality_section(report),
             limits_section(report),
-            "## Licence\n\nThe weights are under the licence of this repository (MIT); they "
-            "hold no audio and no code of the circuit. What they were learnt from keeps its licence.\n",
+            sentences(
+                "## Licence\n\nThe weights are under the licence of this repository (MIT);",
+                "they hold no audio and no code of the circuit. What they were learnt from",
+                "keeps its licence.\n",
+            ),
         ]
     )
 

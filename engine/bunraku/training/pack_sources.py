@@ -44,7 +44,7 @@ SPEECH: tuple[SpeechPackage, ...] = (
     ),
     SpeechPackage(
         "it", "1.6.1-1", "46b4cf7afc508a5fcfc051b7ea233251c0d195dd4ef83cc4b7facb4c6429b016",
-        "it_IT_m_Carlo", "Carlo Flora", "see the package's copyright file",
+        "it_IT_m_Carlo", "Carlo Flora", "CC-BY-3.0",
     ),
     SpeechPackage(
         "ru", "1.6.1-1", "673b4238a6b8269960f055d868c6a11083f7a0d00979167cb01554046b48ed9b",

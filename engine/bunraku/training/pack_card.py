@@ -51,6 +51,7 @@ def card(circuit: Circuit, report: Mapping[str, Any]) -> str:
 
 def circuit_section(circuit: Circuit, report: Mapping[str, Any]) -> str:
     controls = ", ".join(f"`{k}` {v:g}" for k, v in circuit.controls.items()) or "as they come"
+    delay = report["delay_frames"]
     before, after = circuit.input_gain_db, report["output_gain_db"]
     return sentences(
         f"## Circuit\n\n{circuit.title}: the guitarix plugin `{circuit.uri}`",
@@ -59,6 +60,7 @@ def circuit_section(circuit: Circuit, report: Mapping[str, Any]) -> str:
         f"Gain before the circuit {before:+.1f} dB, after it {after:+.1f} dB: speech keeps its",
         "loudness. The same input later in time gives the same output, which is checked each",
         "time the recordings are made.",
+        *([f"Its own delay of {delay} frames was taken out."] if delay else []),
     )
 
 

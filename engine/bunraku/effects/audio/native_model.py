@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bunraku import _native
+from bunraku import _native, weights
 from bunraku.errors import UserInputError
 from bunraku.formats.flat import write_flat
 from bunraku.formats.load import load_model_spec
 
-PACK = Path(__file__).parents[2] / "weights"
-
 
 def pack_names() -> list[str]:
     """Names of the default pack's models, in order."""
-    return sorted(path.stem for path in PACK.glob("*.nam"))
+    return weights.names()
 
 
 def find_model(model: str | Path) -> Path:
@@ -25,9 +23,8 @@ def find_model(model: str | Path) -> Path:
     path = Path(model)
     if path.is_file():
         return path
-    named = PACK / f"{path.name}.nam"
-    if path.name == str(model) and named.is_file():
-        return named
+    if str(model) in pack_names():
+        return weights.find(str(model))
     raise UserInputError(
         f"'{model}' is neither a file nor a model of the default pack"
         f" ({', '.join(pack_names()) or 'which is empty here'})"

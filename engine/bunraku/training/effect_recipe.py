@@ -188,10 +188,14 @@ def make_module(settings: EffectSettings, data: EffectData) -> tuple[EffectModul
 
 
 def make_trainer(settings: EffectSettings, device: str) -> Trainer:
+    import logging
+
     import lightning
     from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
     from lightning.pytorch.loggers import TensorBoardLogger
 
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     settings.out.mkdir(parents=True, exist_ok=True)
     callbacks: list[lightning.Callback] = [
         ModelCheckpoint(
@@ -249,13 +253,10 @@ def fit(
     resume_from: Path | None,
 ) -> None:
     """Lightning's loop, with its advice about workers and dataloaders kept quiet."""
-    import logging
     import warnings
 
     from torch.utils.data import DataLoader
 
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning)
         warnings.filterwarnings("ignore", category=FutureWarning)

@@ -39,7 +39,7 @@ def card(circuit: Circuit, report: Mapping[str, Any]) -> str:
             data_section(),
             training_section(circuit, report),
             quality_section(report),
-            limits_section(report),
+            limits_section(circuit, report),
             sentences(
                 "## Licence\n\nThe weights are under the licence of this repository (MIT);",
                 "they hold no audio and no code of the circuit. What they were learnt from",
@@ -112,14 +112,13 @@ def quality_section(report: Mapping[str, Any]) -> str:
     )
 
 
-def limits_section(report: Mapping[str, Any]) -> str:
-    inverted = (
-        " The effect inverts the polarity, as the circuit does." if report["inverted"] else ""
-    )
-    return (
-        "## Limits\n\nLearnt at 48 kHz from read speech at microphone levels; singing, music and "
-        "inputs far above full scale were not judged. Nothing real above 8 kHz was heard, only "
-        f"synthetic energy. The controls are fixed.{inverted}"
+def limits_section(circuit: Circuit, report: Mapping[str, Any]) -> str:
+    return sentences(
+        "## Limits\n\nLearnt at 48 kHz from read speech at microphone levels; singing, music and",
+        "inputs far above full scale were not judged. Nothing real above 8 kHz was heard, only",
+        "synthetic energy. The controls are fixed.",
+        *(["It inverts the polarity, as the circuit does."] if report["inverted"] else []),
+        *([circuit.limits] if circuit.limits else []),
     )
 
 

@@ -74,6 +74,8 @@ class Circuit:
     controls: Mapping[str, float] = field(default_factory=dict)
     input_gain_db: float = 0.0
     """Gain before the circuit; part of the effect."""
+    limits: str = ""
+    """What its plots show to be wrong, for the model card."""
 
     @property
     def uri(self) -> str:
@@ -97,6 +99,7 @@ CIRCUITS: tuple[Circuit, ...] = (
         "Thickens a thin voice and rounds its peaks, as a tape recorder does: leave it on.",
         {"wowdepth": 0, "flutdepth": 0, "hiss": 0, "drive": 1, "gain": 0.04},
         input_gain_db=-3.0,
+        limits="The rare loudest peaks come out up to a quarter too low.",
     ),
     Circuit(
         "megaphone",

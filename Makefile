@@ -62,6 +62,15 @@ format: $(VENV)/dev
 sanitize: $(VENV)/made
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash tests/native/sanitize.sh
 
+# 100,000 mutated .nam files (each played or refused), then coverage-guided mutants of the flat file,
+# which needs clang with libFuzzer.
+fuzz: $(VENV)/dev
+	@$(BIN)/python tests/fuzz/nam_mutations.py --count 100000
+	@command -v clang++ >/dev/null || { echo "· no clang here: the flat-file fuzzer is left out"; exit 0; }; \
+	 set -e; CC=clang CXX=clang++ $(CMAKE) -S . -B build/fuzz -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -DBUNRAKU_FUZZ=ON -DBUNRAKU_PYTHON=OFF -DBUNRAKU_SANITIZE=address >/dev/null; \
+	 $(CMAKE) --build build/fuzz; mkdir -p build/fuzz/seeds; build/fuzz/tests/fuzz/write_seeds build/fuzz/seeds; \
+	 build/fuzz/tests/fuzz/fuzz_flat_model -rss_limit_mb=1024 -max_total_time=60 -print_final_stats=1 build/fuzz/seeds
+
 bench: $(VENV)/dev
 	@$(BIN)/python benchmarks/core_speed.py
 

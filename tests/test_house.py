@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import bunraku
 import pytest
 
 ENGINE = Path(__file__).parent.parent / "engine" / "bunraku"
@@ -106,3 +107,8 @@ def test_import_needs_numpy_alone() -> None:
 
 def test_no_file_is_named_utils() -> None:
     assert not [p for p in python_files() if p.stem in {"utils", "helpers", "misc", "common"}]
+
+
+@pytest.mark.parametrize("name", [n for n in bunraku.__all__ if n != "__version__"])
+def test_every_public_name_is_at_home(name: str) -> None:
+    assert getattr(bunraku, name).__module__.startswith("bunraku.")

@@ -9,15 +9,26 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from bunraku.effects.audio.native_model import load_model, pack_names
+    from bunraku.session.endpoints import DeviceEndpoint, FileEndpoint
     from bunraku.session.live_session import LiveSession
     from bunraku.session.render import render
 
-__all__ = ["LiveSession", "__version__", "load_model", "pack_names", "render"]
+__all__ = [
+    "DeviceEndpoint",
+    "FileEndpoint",
+    "LiveSession",
+    "__version__",
+    "load_model",
+    "pack_names",
+    "render",
+]
 
 # Where each public name lives; loaded on first use, so that `import bunraku` needs numpy alone.
 _HOMES = {
     "load_model": "bunraku.effects.audio.native_model",
     "pack_names": "bunraku.effects.audio.native_model",
+    "DeviceEndpoint": "bunraku.session.endpoints",
+    "FileEndpoint": "bunraku.session.endpoints",
     "LiveSession": "bunraku.session.live_session",
     "render": "bunraku.session.render",
 }

@@ -26,6 +26,8 @@ DEMO_FOLDER = Path("demo-output")
 DEMO_SECONDS = 15.0
 PICTURE_SECONDS = 60.0
 NO_DEVICE = "none"
+FIRST_MODEL = "radio"
+"""Of the default pack; what is heard when no model is named."""
 
 
 @dataclass(frozen=True)
@@ -123,13 +125,13 @@ def sink_of(source: Path | None, output_name: str | None, out: Path | None) -> S
 
 
 def default_model() -> str:
-    """The pack's first model. Raises UserInputError when the pack is empty."""
+    """`FIRST_MODEL`, else the pack's first. Raises UserInputError when the pack is empty."""
     from bunraku.effects.audio.native_model import pack_names
 
     names = pack_names()
     if not names:
         raise UserInputError("no default pack is installed here: name a model with --model FILE")
-    return names[0]
+    return FIRST_MODEL if FIRST_MODEL in names else names[0]
 
 
 # ---- playing ------------------------------------------------------------------------------------

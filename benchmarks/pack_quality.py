@@ -3,7 +3,7 @@
     python benchmarks/pack_quality.py --work WORK [--json]
 
 WORK is the folder of `bunraku train pack`; recordings that are not in it are made (needs apt,
-lv2proc, guitarix-lv2 and `pip install av`). Exits with 1 when an effect is above 0.02.
+lv2proc, guitarix-lv2 and the extra `pack`). Exits with 1 when an effect is above 0.02.
 """
 
 from __future__ import annotations

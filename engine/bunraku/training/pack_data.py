@@ -102,7 +102,9 @@ def decode_prompt(path: Path) -> Audio:
     try:
         import av
     except ImportError as error:
-        raise MissingDependencyError("decoding G.722 needs 'av': pip install 'bunraku[pack]'") from error
+        raise MissingDependencyError(
+            "decoding G.722 needs 'av': pip install 'bunraku[pack]'"
+        ) from error
     import soxr
 
     with av.open(str(path)) as container:

@@ -1,9 +1,11 @@
 // bunraku.h implemented: arguments checked, exceptions turned into a status and a message.
 #include "bunraku/bunraku.h"
 
-#include <cmath>
+#include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <memory>
 #include <new>
 #include <string>
 #include <vector>
@@ -15,6 +17,8 @@
 namespace {
 
 using bunraku::Error;
+
+constexpr std::size_t kMaxFileBytes = bunraku::kHeaderBytes + bunraku::kMaxPayloadBytes;
 
 thread_local std::string t_last_error;
 
@@ -65,21 +69,22 @@ bk_model* load(const void* data, std::size_t size_bytes, const bunraku::StageOpt
 
 std::vector<unsigned char> read_file(const char* path) {
   struct Closer {
-    void operator()(std::FILE* file) const { std::fclose(file); }
+    void operator()(std::FILE* file) const { (void)std::fclose(file); } // it was only read
   };
   const std::unique_ptr<std::FILE, Closer> file(std::fopen(path, "rb"));
   if (!file)
     throw Error(BK_ERROR_IO,
                 "cannot open the model file '" + std::string(path) + "': " + std::strerror(errno));
   std::vector<unsigned char> bytes;
-  constexpr std::size_t kMost = bunraku::kHeaderBytes + bunraku::kMaxPayloadBytes;
   unsigned char part[16384];
-  for (std::size_t got; (got = std::fread(part, 1, sizeof part, file.get())) > 0;) {
-    if (bytes.size() + got > kMost)
+  std::size_t got = 0;
+  do {
+    got = std::fread(part, 1, sizeof part, file.get());
+    if (bytes.size() + got > kMaxFileBytes)
       throw Error(BK_ERROR_FORMAT,
                   "'" + std::string(path) + "' is larger than a model file can be (64 MiB)");
     bytes.insert(bytes.end(), part, part + got);
-  }
+  } while (got == sizeof part);
   if (std::ferror(file.get()))
     throw Error(BK_ERROR_IO, "cannot read the model file '" + std::string(path) + "'");
   return bytes;

@@ -45,21 +45,13 @@ private:
   static constexpr int kTopBit = 40; // 2^40 ns is 18 minutes: longer ones share the last bucket
   static constexpr std::size_t kBuckets = std::size_t{kTopBit - kSubBits + 1} << kSubBits;
 
-  static int highest_bit(std::uint64_t value) noexcept {
-    int bit = 0;
-    while (value >>= 1) {
-      ++bit;
-    }
-    return bit;
-  }
-
   static std::size_t bucket_of(std::uint64_t ns) noexcept {
     const std::uint64_t top = (std::uint64_t{1} << kTopBit) - 1;
     ns = ns < top ? ns : top;
-    if (ns < (1u << (kSubBits + 1))) {
-      return static_cast<std::size_t>(ns);
+    int shift = 0;
+    while ((ns >> shift) >= (1u << (kSubBits + 1))) {
+      ++shift;
     }
-    const int shift = highest_bit(ns) - kSubBits;
     return (static_cast<std::size_t>(shift) << kSubBits) + static_cast<std::size_t>(ns >> shift);
   }
 

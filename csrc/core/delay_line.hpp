@@ -25,10 +25,15 @@ public:
     }
   }
 
-  void clear() noexcept { std::fill(m_ring.begin(), m_ring.end(), 0.0f); }
+  // Control thread.
+  void keep() { m_kept = m_ring; }
+
+  // Back to what was kept (at first silence). A kept delay holds one value for ever, so where in
+  // the ring it begins does not matter.
+  void restore() noexcept { std::copy(m_kept.begin(), m_kept.end(), m_ring.begin()); }
 
 private:
-  std::vector<float> m_ring;
+  std::vector<float> m_ring, m_kept = m_ring;
   std::size_t m_position = 0;
 };
 

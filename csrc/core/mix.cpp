@@ -31,11 +31,14 @@ public:
 
   void reset() noexcept override {
     m_chain->reset();
-    m_delay.clear();
+    m_delay.restore();
     m_glide.jump(*m_wet);
   }
 
-  void keep_as_prewarmed() override { m_chain->keep_as_prewarmed(); }
+  void keep_as_prewarmed() override {
+    m_chain->keep_as_prewarmed();
+    m_delay.keep();
+  }
 
 private:
   static float blend(float wet, float processed, float dry) noexcept {

@@ -18,6 +18,8 @@ constexpr int kMaxDepth = 8;
 constexpr std::int64_t kMaxReceptiveField = std::int64_t{1} << 20;
 // One voice of everything in the file: 64 MiB. The largest model of the field takes under one.
 constexpr std::int64_t kMaxHistoryFloats = std::int64_t{1} << 24;
+// A RATE record of twenty bytes makes two filters of up to 5 MB each.
+constexpr int kMaxRateChanges = 16;
 
 [[noreturn]] void refuse(const std::string& what) {
   throw Error(BK_ERROR_FORMAT, what + "; export the model again with `bunraku export`");
@@ -154,6 +156,9 @@ private:
       break;
     }
     case tag("RATE"): {
+      if (++m_rate_changes > kMaxRateChanges)
+        refuse("the model changes its sample rate over " + std::to_string(kMaxRateChanges) +
+               " times");
       RateSpec rate;
       rate.sample_rate_hz = body.f32_in(8000.0f, 384000.0f, "a sample rate");
       rate.chain = std::make_unique<ChainSpec>(chain_record(body, depth + 1));
@@ -339,6 +344,7 @@ private:
   }
 
   std::int64_t m_history_floats = 0;
+  int m_rate_changes = 0;
 };
 
 void read_header(const unsigned char* bytes, std::size_t size_bytes, ModelSpec& spec) {

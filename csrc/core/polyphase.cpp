@@ -12,8 +12,7 @@ namespace {
 constexpr double kPi = 3.14159265358979323846;
 constexpr double kStopDb = 116.0;
 constexpr double kPassEdge = 0.9; // of the lower Nyquist frequency, where the stop band begins
-constexpr int kMaxTerm = 8192;
-constexpr std::size_t kMaxTableFloats = std::size_t{1} << 23;
+constexpr int kMaxTerm = 8192;    // which keeps every table below 5 MB
 
 // The modified Bessel function of order 0, by its power series.
 double bessel_i0(double x) {
@@ -70,10 +69,6 @@ PolyphaseFilter::PolyphaseFilter(RateRatio ratio) {
   const double half = half_length() * stretch;
   m_half = static_cast<int>(std::ceil(half));
   const std::size_t count = 2 * static_cast<std::size_t>(m_half);
-  if (count * static_cast<std::size_t>(ratio.up) > kMaxTableFloats)
-    throw Error(BK_ERROR_UNSUPPORTED, "a resampler by " + std::to_string(ratio.up) + "/" +
-                                          std::to_string(ratio.down) +
-                                          " would need too large a table; choose a common rate");
   const double beta = 0.1102 * (kStopDb - 8.7);
   const double cutoff = 0.5 * (1.0 + kPassEdge) / stretch; // of the source's Nyquist frequency
   m_taps.resize(count * static_cast<std::size_t>(ratio.up));

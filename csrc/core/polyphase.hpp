@@ -21,7 +21,7 @@ RateRatio rate_ratio(double source_hz, double dest_hz);
 // design using the I0-sinh window function", 1974). Linear phase.
 class PolyphaseFilter {
 public:
-  explicit PolyphaseFilter(RateRatio ratio); // throws Error where the table would be too large
+  explicit PolyphaseFilter(RateRatio ratio); // control thread
 
   // Taps on each side of the instant; a phase has 2 * half_taps() of them.
   int half_taps() const noexcept { return m_half; }

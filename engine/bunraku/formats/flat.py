@@ -37,7 +37,7 @@ WORD_BYTES = 4
 def write_flat(spec: ModelSpec) -> bytes:
     """The bytes of the flat file of `spec`. ModelFormatError where it is beyond the limits."""
     check_chain(spec.chain, 1)
-    check_history(chain_history(spec.chain), "the chain")
+    check_totals(spec.chain)
     check_rate("the sample rate in Hz", spec.sample_rate_hz)
     payload = chain_record(spec.chain)
     if len(payload) > limits.MAX_PAYLOAD_BYTES:
@@ -94,6 +94,28 @@ def check_chain(chain: ChainSpec, depth: int, where: str = "the chain") -> None:
                     refuse(
                         f"{here}: (input, output) channels", channels, "in a chain must be (1, 1)"
                     )
+
+
+def check_totals(chain: ChainSpec) -> None:
+    """Limits of everything in a file together."""
+    check_history(chain_history(chain), "the chain")
+    changes = rate_changes(chain)
+    if changes > limits.MAX_RATE_CHANGES:
+        refuse(
+            "the number of sample rate changes",
+            changes,
+            f"allowed are up to {limits.MAX_RATE_CHANGES}",
+            "use models of one rate, or put those of another rate together",
+        )
+
+
+def rate_changes(chain: ChainSpec) -> int:
+    """How many RateSpecs are in a chain, at any depth."""
+    return sum(
+        isinstance(node, RateSpec) + rate_changes(node.chain)
+        for node in chain.nodes
+        if isinstance(node, MixSpec | RateSpec)
+    )
 
 
 def chain_history(chain: ChainSpec) -> int:

@@ -13,7 +13,15 @@ import numpy as np
 from bunraku.errors import ModelFormatError
 from bunraku.formats import limits
 from bunraku.formats.check import check_range, refuse
-from bunraku.formats.flat import FORMAT_VERSION, HEADER, MAGIC, WORD_BYTES, check_chain, check_rate
+from bunraku.formats.flat import (
+    FORMAT_VERSION,
+    HEADER,
+    MAGIC,
+    WORD_BYTES,
+    check_chain,
+    check_rate,
+    check_totals,
+)
 from bunraku.formats.specs import (
     FILM_SITES,
     ActivationKind,
@@ -55,6 +63,7 @@ def parse_flat(data: bytes) -> ModelSpec:
     cursor.finish("the payload")
     assert isinstance(chain, ChainSpec)
     check_chain(chain, 1)
+    check_totals(chain)
     return ModelSpec(chain, sample_rate_hz, name)
 
 

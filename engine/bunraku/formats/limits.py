@@ -15,6 +15,8 @@ MAX_LINEAR_TAPS = 1 << 17
 MAX_SLIMMABLE_SIZES = 64
 MAX_NESTING = 8
 MAX_CHAIN_NODES = 64
+MAX_RATE_CHANGES = 16
+"""In a whole file: a change of rate is twenty bytes long and makes filters of up to 10 MB."""
 MAX_HISTORY_FLOATS = 1 << 24
 """What one voice of a chain may remember: 64 MiB. The largest models in use need under one."""
 MAX_PAYLOAD_BYTES = 64 << 20

@@ -32,6 +32,7 @@ class CMakeBuild(build_ext):
             "-B", str(build_dir),
             "-G", "Ninja",
             "-DCMAKE_BUILD_TYPE=Release",
+            "-DBUNRAKU_VERSIONED_LIBRARY=OFF",  # a wheel holds no links
             f"-DPython_EXECUTABLE={sys.executable}",
             f"-Dpybind11_DIR={pybind11.get_cmake_dir()}",
         ]  # fmt: skip
@@ -51,7 +52,7 @@ class CMakeBuild(build_ext):
             stale.unlink()
         for library in build_dir.glob("*bunraku.*"):
             if library.suffix in {".so", ".dylib", ".dll", ".lib"}:
-                shutil.copy2(library, library_dir / library.name, follow_symlinks=True)
+                shutil.copy2(library, library_dir / library.name)
         include_dir = package / "include" / "bunraku"
         include_dir.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / "csrc/include/bunraku/bunraku.h", include_dir / "bunraku.h")

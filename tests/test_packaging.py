@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -59,14 +60,29 @@ class NumpyAlone(importlib.abc.MetaPathFinder):
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, NumpyAlone())
 import numpy as np, bunraku
+from bunraku import _native
 assert bunraku.__file__.startswith({str(site)!r}), bunraku.__file__
 model = bunraku.load_model(bunraku.pack_names()[0])
-stream = model.open_stream(channels=1, max_block_frames=64)
+stream = _native.Stream(model, max_block_frames=64)
 out = stream.process(np.zeros((1, 64), np.float32))
 assert out.shape == (1, 64) and np.isfinite(out).all()
 """
     environment = {"PYTHONPATH": str(site), "PATH": os.environ["PATH"]}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment, cwd=tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+def test_a_c_program_links_with_the_wheel_and_starts(wheel: Path, tmp_path: Path) -> None:
+    """As docs/real-time-core.md says."""
+    zipfile.ZipFile(wheel).extractall(tmp_path)
+    package = tmp_path / "bunraku"
+    program = tmp_path / "play_wav"
+    flags = [f"-I{package}/include", f"-L{package}/lib", f"-Wl,-rpath,{package}/lib", "-lbunraku"]
+    source = str(ROOT / "examples/c/play_wav.c")
+    subprocess.run(["cc", "-std=c99", source, *flags, "-lm", "-o", str(program)], check=True)
+    ran = subprocess.run([str(program)], capture_output=True, text=True, check=False)
+    assert "usage" in (ran.stdout + ran.stderr).lower(), ran
 
 
 def test_version_is_said_once() -> None:

@@ -1,4 +1,4 @@
-"""A PulseAudio of our own with null sinks, for tests on real PortAudio streams without hardware."""
+"""Sound servers of our own, for real PortAudio streams without hardware."""
 
 from __future__ import annotations
 
@@ -29,24 +29,75 @@ class PulseServer:
         (folder / ".asoundrc").write_text(
             "pcm.!default { type pulse }\nctl.!default { type pulse }\npcm.pulse { type pulse }\n"
         )
-        command = ["pulseaudio", "-n", "--exit-idle-time=-1", "--daemonize=no", "--use-pid-file=no"]
+        self._command = [
+            "pulseaudio",
+            "-n",
+            "--exit-idle-time=-1",
+            "--daemonize=no",
+            "--use-pid-file=no",
+        ]
         for module in modules:
-            command += ["-L", module]
+            self._command += ["-L", module]
+        self._socket = socket
+        self.start()
+
+    def start(self) -> None:
+        """Also again, after `kill`."""
+        self._socket.unlink(missing_ok=True)
         self._process = subprocess.Popen(
-            command,
+            self._command,
             env=self.environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
         end = time.monotonic() + 10
-        while not socket.exists() and self._process.poll() is None and time.monotonic() < end:
+        while not self._socket.exists() and self._process.poll() is None and time.monotonic() < end:
             time.sleep(0.05)
-        self.ready = socket.exists()
+        self.ready = self._socket.exists()
 
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
 
 
-def missing_programs() -> list[str]:
-    return [name for name in ("pulseaudio",) if shutil.which(name) is None]
+class JackServer:
+    """Runs jackd with its dummy driver under a name of its own; PortAudio sees it as 'system'.
+
+    jackd asks for real-time priority and goes on without where it may not have it.
+    """
+
+    def __init__(self, folder: Path, rate_hz: int = 48_000, block_frames: int = 256) -> None:
+        self._name = f"bunraku-{os.getpid()}-{folder.name}"
+        self.environment = {
+            **os.environ,
+            "HOME": str(folder),
+            "JACK_DEFAULT_SERVER": self._name,
+            "JACK_NO_START_SERVER": "1",
+        }
+        driver = ["-d", "dummy", "-r", str(rate_hz), "-p", str(block_frames)]
+        self._process = subprocess.Popen(
+            ["jackd", "-R", "-n", self._name, *driver],
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        waited = subprocess.run(
+            ["jack_wait", "-s", self._name, "-w", "-t", "10"],
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )
+        self.ready = waited.returncode == 0 and self._process.poll() is None
+
+    def kill(self) -> None:
+        self._process.terminate()  # it then removes what it keeps in shared memory
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def missing_programs(*names: str) -> list[str]:
+    return [name for name in names or ("pulseaudio",) if shutil.which(name) is None]

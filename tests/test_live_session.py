@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import time
 from pathlib import Path
 
@@ -228,6 +229,18 @@ def test_seconds_loop_and_request_stop(voice: Path) -> None:
     assert endless.report().seconds < 2.0
 
 
+def test_blocks_go_on_while_a_c_call_holds_the_gil(voice: Path) -> None:
+    """A quarter of the blocks due is a busy machine's doing; with Python in the way it would be
+    one at most."""
+    hold_the_gil = ctypes.PyDLL(None).usleep
+    with LiveSession(gain_bytes(), source=FileEndpoint(voice, loop=True)) as session:
+        session.wait(0.3)
+        before, begin = session.report().blocks, time.monotonic()
+        hold_the_gil(500_000)
+        blocks, took = session.report().blocks - before, time.monotonic() - begin
+    assert blocks > 0.25 * took * RATE_HZ / 256
+
+
 def test_meters_move(voice: Path) -> None:
     with LiveSession(gain_bytes(-20.0), source=FileEndpoint(voice)) as session:
         session.wait(0.5)
@@ -268,6 +281,8 @@ def test_stereo_voices_keep_apart(tmp_path: Path) -> None:
         ({"block_frames": 9000}, "use 1 to 8192"),
         ({"sample_rate_hz": 100}, "sample_rate_hz is 100"),
         ({"seconds": -1.0}, "seconds is -1"),
+        ({"device_buffer": 5.0}, "device_buffer is 5"),
+        ({"device_buffer": "medium"}, "use low, high, or more than 0"),
         ({"python_effects": ["nothing"]}, "at hand: noise_gate"),
     ],
 )

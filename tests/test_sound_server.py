@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from gain_models import gain_bytes
-from sound_server import PulseServer, missing_programs
+from sound_server import JackServer, PulseServer, missing_programs
 
 pytestmark = pytest.mark.device
 ENGINE = str(Path(__file__).parent.parent / "engine")
@@ -63,3 +63,102 @@ def test_a_lost_server_ends_in_words(pulse: PulseServer, tmp_path: Path) -> None
     assert player.returncode == 2
     assert "is gone (unplugged, or its sound server ended)" in " ".join(err.split())
     assert "Traceback" not in err
+
+
+HOLDER = """
+import ctypes, json, sys, time
+from bunraku.session.endpoints import DeviceEndpoint
+from bunraku.session.live_session import LiveSession
+
+hold_the_gil = ctypes.PyDLL(None).usleep
+with LiveSession(sys.argv[1], source=DeviceEndpoint(), sink=DeviceEndpoint(),
+                 block_frames=256, sample_rate_hz=48_000) as session:
+    session.wait(2.0)
+    before, begin = session.report().blocks, time.monotonic()
+    hold_the_gil(500_000)
+    after, end = session.report().blocks, time.monotonic()
+print(json.dumps({"blocks": after - before, "due": (end - begin) * 48_000 / 256}))
+"""
+
+
+def python(
+    server: PulseServer | JackServer, script: str, *arguments: object
+) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *(str(argument) for argument in arguments)],
+        env={**server.environment, "PYTHONPATH": ENGINE, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def check_calls_while_the_gil_is_held(server: PulseServer | JackServer, folder: Path) -> None:
+    """A Python callback would be called once at most. Far from the full count is a busy machine's
+    doing; the figures are benchmarks/live_underflow.py's business."""
+    out, err = python(server, HOLDER, folder / "gain.bnk").communicate(timeout=60)
+    if "DeviceError" in err:
+        pytest.skip(f"PortAudio does not play here: {err.strip().splitlines()[-1]}")
+    counted = json.loads(out)
+    assert counted["due"] > 90
+    assert 0.25 * counted["due"] < counted["blocks"] < 1.25 * counted["due"]
+
+
+def test_the_callback_is_called_while_a_c_call_holds_the_gil(
+    pulse: PulseServer, tmp_path: Path
+) -> None:
+    check_calls_while_the_gil_is_held(pulse, tmp_path)
+
+
+def test_the_callback_is_called_over_jack_too(tmp_path: Path) -> None:
+    if missing := missing_programs("jackd", "jack_wait"):
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    (tmp_path / "gain.bnk").write_bytes(gain_bytes(-6.0))
+    server = JackServer(tmp_path)
+    try:
+        if not server.ready:
+            pytest.skip("jackd does not start here")
+        check_calls_while_the_gil_is_held(server, tmp_path)
+    finally:
+        server.kill()
+
+
+RECONNECTOR = """
+import faulthandler, sys
+from bunraku.session.endpoints import DeviceEndpoint
+from bunraku.session.live_session import LiveSession
+
+faulthandler.dump_traceback_later(60, exit=True)
+with LiveSession(sys.argv[1], source=DeviceEndpoint(), sink=DeviceEndpoint(),
+                 block_frames=256, sample_rate_hz=48_000, on_message=print) as session:
+    def wait_for_blocks(count):
+        wanted = session.report().blocks + count
+        while session.report().blocks < wanted:
+            session.wait(0.1)
+    wait_for_blocks(50)
+    print("playing")
+    while not any("playing again" in text for text in session.report().messages):
+        session.wait(0.1)
+    wait_for_blocks(100)
+print("sound is back, losses", session.report().device.losses)
+"""
+
+
+def test_the_session_comes_back_with_its_server(pulse: PulseServer, tmp_path: Path) -> None:
+    player = python(pulse, RECONNECTOR, tmp_path / "gain.bnk")
+    assert player.stdout is not None
+    said = []
+    try:
+        for line in player.stdout:  # it ends by itself after a minute at the latest
+            said.append(line.strip())
+            if line.startswith("playing\n"):
+                pulse.kill()
+            elif "is gone" in line:
+                pulse.start()
+        _, err = player.communicate(timeout=20)
+    finally:
+        player.kill()
+    if "DeviceError" in err and not said:
+        pytest.skip(f"PortAudio does not play on PulseAudio here: {err.strip().splitlines()[-1]}")
+    assert player.returncode == 0, err
+    assert said[-1] == "sound is back, losses 1"

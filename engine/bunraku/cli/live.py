@@ -18,7 +18,7 @@ from bunraku.cli.reporting import JSON_OPTION, print_json
 from bunraku.errors import DeviceError, UserInputError
 
 if TYPE_CHECKING:
-    from bunraku.session.endpoints import Sink, Source
+    from bunraku.session.endpoints import DeviceBuffer, Sink, Source
     from bunraku.session.live_report import LiveReport
     from bunraku.session.live_session import LiveSession
 
@@ -46,6 +46,7 @@ class Wishes:
     size: float
     effects: tuple[str, ...]
     real_time: bool
+    device_buffer: DeviceBuffer
     reconnect: bool
     overwrite: bool
 
@@ -76,6 +77,9 @@ def live(
     size: float = typer.Option(1.0, "--size", help="Of a slimmable model, 0 to 1."),
     effect: list[str] = typer.Option([], "--effect", help="A Python effect after it; repeatable."),
     fast: bool = typer.Option(False, "--fast", help="A file as fast as it goes, not in real time."),
+    buffer: str = typer.Option(
+        "high", "--buffer", help="The device holds this much ahead: low, high, or milliseconds."
+    ),
     reconnect: bool = typer.Option(True, help="Wait for a lost device, or end."),
     force: bool = typer.Option(False, "--force", help="Overwrite --out if it exists."),
     demo: bool = typer.Option(
@@ -85,7 +89,7 @@ def live(
 ) -> None:
     """Play live through a model: from a microphone or a file, to speakers or a file."""
     if demo:
-        run_demo(model, block, effect, as_json)
+        run_demo(model, block, effect, buffer, as_json)
         return
     wishes = Wishes(
         model=model or default_model(),
@@ -100,6 +104,7 @@ def live(
         size=size,
         effects=tuple(effect),
         real_time=not fast,
+        device_buffer=device_buffer_of(buffer),
         reconnect=reconnect,
         overwrite=force,
     )
@@ -122,6 +127,18 @@ def sink_of(source: Path | None, output_name: str | None, out: Path | None) -> S
     if output_name == NO_DEVICE or (output_name is None and source is not None and out is not None):
         return None
     return DeviceEndpoint(output_name)
+
+
+def device_buffer_of(text: str) -> DeviceBuffer:
+    """ "low", "high", or milliseconds as seconds. Raises UserInputError."""
+    if text == "low":
+        return "low"
+    if text == "high":
+        return "high"
+    try:
+        return float(text) / 1e3
+    except ValueError:
+        raise UserInputError(f"--buffer is '{text}': use low, high, or milliseconds") from None
 
 
 def default_model() -> str:
@@ -158,6 +175,7 @@ def perform(wishes: Wishes) -> LiveReport:
         overwrite=wishes.overwrite,
         keep_seconds=PICTURE_SECONDS if wishes.picture else 0.0,
         real_time=wishes.real_time,
+        device_buffer=wishes.device_buffer,
         reconnect=wishes.reconnect,
         on_message=view.say,
     )
@@ -228,7 +246,7 @@ def show(report: LiveReport, wishes: Wishes, as_json: bool) -> None:
 # ---- the demo -----------------------------------------------------------------------------------
 
 
-def run_demo(model: str | None, block: int, effects: list[str], as_json: bool) -> None:
+def run_demo(model: str | None, block: int, effects: list[str], buffer: str, as_json: bool) -> None:
     """On microphone and speakers if both are there, else (or with DEMO=file) on bundled speech.
 
     Writes into its own folder, over what an earlier demo left there.
@@ -244,6 +262,7 @@ def run_demo(model: str | None, block: int, effects: list[str], as_json: bool) -
         "size": 1.0,
         "effects": tuple(effects),
         "real_time": True,
+        "device_buffer": device_buffer_of(buffer),
         "reconnect": False,
         "overwrite": True,
     }

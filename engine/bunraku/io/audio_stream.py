@@ -48,7 +48,7 @@ class DeviceStream:
         output_channels: int,
         sample_rate_hz: int,
         block_frames: int,
-        latency: str | float = "low",
+        latency: str | float,
     ) -> None:
         self._sounddevice = sounddevice_module()
         self._engine = engine  # the audio thread holds its address

@@ -9,7 +9,7 @@ from bunraku import _native
 from bunraku.errors import DeviceError
 from bunraku.io.audio_devices import AudioDevice, Direction, choose_device, list_devices
 from bunraku.io.audio_stream import DeviceLatency, DeviceStream
-from bunraku.session.endpoints import DeviceEndpoint
+from bunraku.session.endpoints import DeviceBuffer, DeviceEndpoint
 from bunraku.session.live_report import DeviceFigures, Quantiles
 
 LOSS_AFTER_S = 1.0
@@ -33,12 +33,14 @@ class DeviceLink:
         input_name: DeviceEndpoint | None,
         output_name: DeviceEndpoint | None,
         block_frames: int,
+        device_buffer: DeviceBuffer,
         reconnect: bool,
         say: Callable[[str], None],
     ) -> None:
         self._input_name = input_name
         self._output_name = output_name
         self._block_frames = block_frames
+        self._device_buffer = device_buffer
         self._reconnect = reconnect
         self._say = say
         self._stream: DeviceStream | None = None
@@ -82,6 +84,7 @@ class DeviceLink:
             output_channels=self.output_channels,
             sample_rate_hz=sample_rate_hz,
             block_frames=self._block_frames,
+            latency=self._device_buffer,
         )
         try:
             stream.start()

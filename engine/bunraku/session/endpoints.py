@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -22,5 +23,8 @@ class FileEndpoint:
 
 
 Source = DeviceEndpoint | FileEndpoint
+DeviceBuffer = Literal["low", "high"] | float
+"""How much sound the device may hold ahead: its own low or high default, or seconds."""
+
 Sink = DeviceEndpoint | None
 """None: no device; a file source is then paced by a clock, a device source is only recorded."""

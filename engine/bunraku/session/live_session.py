@@ -20,7 +20,7 @@ from bunraku.errors import BunrakuError, NativeCoreError, UserInputError
 from bunraku.io.audio_files import AudioClip, Samples, read_audio, with_channels
 from bunraku.scheduler.block_worker import Block, BlockWorker
 from bunraku.session.device_link import DeviceLink
-from bunraku.session.endpoints import DeviceEndpoint, FileEndpoint, Sink, Source
+from bunraku.session.endpoints import DeviceBuffer, DeviceEndpoint, FileEndpoint, Sink, Source
 from bunraku.session.live_report import (
     BridgeFigures,
     DeclaredLatency,
@@ -34,6 +34,7 @@ ModelLike = str | Path | bytes | _native.Model
 LEAST_RATE_HZ, MOST_RATE_HZ = 8_000, 384_000
 MOST_BLOCK_FRAMES = 8192
 CAPTURE_SECONDS = 8.0
+MOST_DEVICE_BUFFER_S = 2.0
 STOP_TIMEOUT_S = 1.0
 SWAP_TIMEOUT_S = 5.0
 TICK_S = 0.1
@@ -50,6 +51,8 @@ class LiveSession:
         run on a worker thread, one block later.
     seconds: how long to play; None: to the end of the file, or until stopped.
     record_to: an audio file for the output. keep_seconds: how much input and output `kept()` holds.
+    device_buffer: how much sound the device may hold ahead, "low", "high" or seconds; more is
+        later and safer. A device may take it as a hint; the report shows what it says it does.
     reconnect: try to open a lost device again; else the session ends with DeviceError.
 
     Raises UserInputError, ModelFormatError, MediaError or DeviceError; each names the remedy.
@@ -73,10 +76,12 @@ class LiveSession:
         keep_seconds: float = 0.0,
         real_time: bool = True,
         crossfade_frames: int = 0,
+        device_buffer: DeviceBuffer = "high",
         reconnect: bool = True,
         on_message: Callable[[str], None] | None = None,
     ) -> None:
         check_settings(block_frames, sample_rate_hz, seconds)
+        check_device_buffer(device_buffer)
         self.block_frames = block_frames
         self.channels = channels
         self._source = source if source is not None else DeviceEndpoint()
@@ -92,6 +97,7 @@ class LiveSession:
                 input_name=self._source if isinstance(self._source, DeviceEndpoint) else None,
                 output_name=sink,
                 block_frames=block_frames,
+                device_buffer=device_buffer,
                 reconnect=reconnect,
                 say=self._say,
             )
@@ -382,3 +388,14 @@ def check_settings(block_frames: int, sample_rate_hz: int | None, seconds: float
         )
     if seconds is not None and not 0.0 < seconds < 1e6:
         raise UserInputError(f"seconds is {seconds:g}: use more than 0 and less than a million")
+
+
+def check_device_buffer(wanted: DeviceBuffer) -> None:
+    """Raises UserInputError for what is neither a known word nor a sensible time."""
+    if wanted in ("low", "high"):
+        return
+    if isinstance(wanted, str) or not 0.0 < wanted <= MOST_DEVICE_BUFFER_S:
+        raise UserInputError(
+            f"device_buffer is {wanted}: use low, high, or more than 0 and at most"
+            f" {MOST_DEVICE_BUFFER_S:g} s"
+        )

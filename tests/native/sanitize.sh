@@ -7,7 +7,8 @@ build() { # kind, targets...
   kind=$1
   shift
   echo "· building with -fsanitize=$kind"
-  cmake -S . -B "build/$kind" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DBUNRAKU_TESTS=ON \
+  cmake -S . -B "build/$kind" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+    -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1 -g1" -DBUNRAKU_TESTS=ON \
     -DBUNRAKU_PYTHON=OFF -DBUNRAKU_SANITIZE="$kind" >/dev/null
   cmake --build "build/$kind" --target "$@" >/dev/null
 }

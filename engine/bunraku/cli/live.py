@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from bunraku.cli.reporting import JSON_OPTION, print_json
+from bunraku.cli.signals import terminate_like_interrupt
 from bunraku.errors import DeviceError, UserInputError
 
 if TYPE_CHECKING:
@@ -211,20 +208,6 @@ def draw(session: LiveSession, wishes: Wishes, report: LiveReport) -> None:
         sample_rate_hz=report.sample_rate_hz,
         title=f"bunraku · {' + '.join([report.model, *wishes.effects])}",
     )
-
-
-@contextmanager
-def terminate_like_interrupt() -> Iterator[None]:
-    """SIGTERM ends a session as Ctrl-C does: faded out, its file complete."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def show(report: LiveReport, wishes: Wishes, as_json: bool) -> None:

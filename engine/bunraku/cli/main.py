@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
-NOT_COMMANDS = frozenset({"main", "reporting", "live_view"})
+NOT_COMMANDS = frozenset({"main", "reporting", "live_view", "signals"})
 
 
 def command_modules() -> list[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from bunraku.cli.reporting import JSON_OPTION, print_json, print_table
+from bunraku.cli.signals import terminate_like_interrupt
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -34,7 +35,7 @@ def render(
     """Render a file: same length, latency taken out, 32-bit float WAV."""
     from bunraku.session import render as offline
 
-    with progress_bar(as_json) as bar:
+    with terminate_like_interrupt(), progress_bar(as_json) as bar:
         task = None if bar is None else bar.add_task(f"{source.name}", total=None)
 
         def show(done: int, whole: int) -> None:

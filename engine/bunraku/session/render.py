@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -63,6 +65,7 @@ def render(
     of frames, rate and channels, 32-bit float for WAV, the chain's latency taken out.
 
     on_progress: called with (frames done, frames in all).
+    A rendering that fails or is interrupted leaves `target` as it was.
     Raises UserInputError, ModelFormatError or MediaError; each names the remedy.
     """
     if not 1 <= block_frames <= MOST_BLOCK_FRAMES:
@@ -77,12 +80,12 @@ def render(
         if channels > MOST_CHANNELS:
             raise MediaError(f"{source}: {channels} channels; render takes at most {MOST_CHANNELS}")
         chain = OfflineChain(loaded, rate, channels, block_frames, size, python_effects)
-        writer = AudioFileWriter(
-            target, sample_rate_hz=rate, channels=channels, overwrite=overwrite
-        )
         input_peak = output_peak = 0.0
         frames = 0
-        with writer:
+        with (
+            whole_or_nothing(Path(target).resolve()) as part,
+            AudioFileWriter(part, sample_rate_hz=rate, channels=channels, overwrite=True) as writer,
+        ):
             for heard, played in chain.run(read_blocks(file, source, CHUNK_FRAMES)):
                 input_peak = max(input_peak, peak_of(heard))
                 output_peak = max(output_peak, peak_of(played))
@@ -105,6 +108,17 @@ def render(
         input_peak=input_peak,
         output_peak=output_peak,
     )
+
+
+@contextmanager
+def whole_or_nothing(target: Path) -> Iterator[Path]:
+    """A name beside `target` to write to. It becomes `target` when all went well, else it goes."""
+    part = target.with_name(f".{target.stem}-{os.getpid()}{target.suffix}")
+    try:
+        yield part
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 class OfflineChain:

@@ -94,7 +94,6 @@ LiveEngine::LiveEngine(LiveConfig config, BlockProcess process, RingBridge* brid
 
 void LiveEngine::rearm() noexcept {
   m_fade_phase = 0.0f;
-  m_stop_requested.store(false, std::memory_order_relaxed);
   m_finished.store(false, std::memory_order_release);
 }
 

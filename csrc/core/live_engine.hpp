@@ -77,7 +77,8 @@ public:
   int callback(const float* in, float* out, std::uint32_t frames, const DeviceTimeInfo* time,
                unsigned long flags) noexcept;
 
-  // Control thread, while no device calls: fade in anew (after a device was reopened).
+  // Control thread, while no device calls: fade in anew (after a device was reopened). A stop that
+  // was requested meanwhile stands.
   void rearm() noexcept;
   // Any thread: fade out, then play silence and answer kComplete.
   void request_stop() noexcept { m_stop_requested.store(true, std::memory_order_release); }

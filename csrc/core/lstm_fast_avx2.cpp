@@ -7,7 +7,7 @@
 
 namespace bunraku {
 
-const LstmKernels kLstmAvx2 = {kLanes, run_lstm_tile};
+constexpr LstmKernels kLstmAvx2 = {kLanes, run_lstm_tile};
 
 } // namespace bunraku
 #endif

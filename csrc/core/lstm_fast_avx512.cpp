@@ -7,7 +7,7 @@
 
 namespace bunraku {
 
-const LstmKernels kLstmAvx512 = {kLanes, run_lstm_tile};
+constexpr LstmKernels kLstmAvx512 = {kLanes, run_lstm_tile};
 
 } // namespace bunraku
 #endif

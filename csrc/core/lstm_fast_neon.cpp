@@ -7,7 +7,7 @@
 
 namespace bunraku {
 
-const LstmKernels kLstmNeon = {kLanes, run_lstm_tile};
+constexpr LstmKernels kLstmNeon = {kLanes, run_lstm_tile};
 
 } // namespace bunraku
 #endif

@@ -6,6 +6,6 @@
 
 namespace bunraku {
 
-const LstmKernels kLstmPortable = {kLanes, run_lstm_tile};
+constexpr LstmKernels kLstmPortable = {kLanes, run_lstm_tile};
 
 } // namespace bunraku

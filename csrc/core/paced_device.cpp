@@ -60,7 +60,12 @@ void PacedDevice::start() {
   }
   m_stop.store(false, std::memory_order_relaxed);
   m_running.store(true, std::memory_order_release);
-  m_thread = std::thread([this] { run(); });
+  try {
+    m_thread = std::thread([this] { run(); });
+  } catch (...) { // no thread to be had: nobody may wait for one
+    m_running.store(false, std::memory_order_release);
+    throw;
+  }
 }
 
 void PacedDevice::stop() {

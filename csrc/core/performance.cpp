@@ -41,8 +41,13 @@ Performance::Performance(std::shared_ptr<const Model> model, const StreamConfig&
 }
 
 void Performance::take_params() noexcept {
-  for (std::size_t i = 0; i < m_params.size(); ++i)
-    m_params[i] = m_bank.value(static_cast<std::uint32_t>(i));
+  const std::vector<ParamInfo>& known = m_model->params();
+  for (std::size_t i = 0; i < m_params.size(); ++i) {
+    // A bank serves one model after another: a thread that was stopped between checking a value
+    // and storing it may store what another model's range allowed.
+    const float value = m_bank.value(static_cast<std::uint32_t>(i));
+    m_params[i] = std::clamp(value, known[i].minimum, known[i].maximum);
+  }
 }
 
 void Performance::process(const float* const* in, float* const* out, int frames) noexcept {

@@ -184,7 +184,9 @@ bool RingBridge::take(std::uint64_t* sequence, float* block) {
     }
   }
   float header[kHeaderFloats];
-  m_to_worker.read(header, kHeaderFloats);
+  if (!m_to_worker.read(header, kHeaderFloats)) {
+    return false;
+  }
   std::memcpy(sequence, header, sizeof(header));
   return m_to_worker.read(block, m_block_floats);
 }

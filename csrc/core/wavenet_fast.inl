@@ -447,7 +447,7 @@ void activate_array(ActivationCode code, const float* parameters, const float* i
   }
 }
 
-constexpr WaveNetKernels kernels_of_this_unit() {
+constexpr WaveNetKernels kernels_of_this_unit() noexcept {
   return WaveNetKernels{{run_tile<64>, run_tile<32>, run_tile<16>}, select_layer, activate_array};
 }
 

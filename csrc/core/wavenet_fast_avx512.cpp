@@ -32,7 +32,7 @@ constexpr int small_vectors(int channels) {
 
 namespace bunraku {
 
-const WaveNetKernels kWaveNetAvx512 = kernels_of_this_unit();
+constexpr WaveNetKernels kWaveNetAvx512 = kernels_of_this_unit();
 
 } // namespace bunraku
 #endif

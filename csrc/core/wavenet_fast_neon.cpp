@@ -29,7 +29,7 @@ constexpr int small_vectors(int channels) {
 
 namespace bunraku {
 
-const WaveNetKernels kWaveNetNeon = kernels_of_this_unit();
+constexpr WaveNetKernels kWaveNetNeon = kernels_of_this_unit();
 
 } // namespace bunraku
 #endif

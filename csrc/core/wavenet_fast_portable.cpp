@@ -28,6 +28,6 @@ constexpr int small_vectors(int) {
 
 namespace bunraku {
 
-const WaveNetKernels kWaveNetPortable = kernels_of_this_unit();
+constexpr WaveNetKernels kWaveNetPortable = kernels_of_this_unit();
 
 } // namespace bunraku

@@ -162,6 +162,9 @@ void test_stop_request_and_full_capture() {
         "a full capture ring drops whole blocks and counts them");
   engine.request_stop();
   check(call(engine, in, out, 64) == bunraku::kComplete && out[63] == 0.0f, "fades out and ends");
+  engine.rearm();
+  check(call(engine, in, out, 64) == bunraku::kComplete && out[63] == 0.0f,
+        "a stop asked for while the device was away stands");
 }
 
 void test_paced_device() {
@@ -222,31 +225,34 @@ void test_audio_thread_is_clean() {
   bunraku::LiveConfig config = config_of(2, 2, 2, 64);
   config.fade_seconds = 0.01;
   config.capture_seconds = 0.05;
-  bunraku::LiveEngine engine(config, stereo.as_process(), &bridge);
+  bunraku::LiveEngine first(config, stereo.as_process(), &bridge);
+  bunraku::LiveEngine second(config, stereo.as_process(), &bridge);
   std::vector<float> in(128, 0.3f), out(128);
   const bunraku::DeviceTimeInfo time{1.0, 1.01, 1.02};
-  const auto play = [&] { // with a bridge that always misses: concealment too
-    for (int i = 0; i < 200; ++i) {
-      bunraku::bk_live_callback(in.data(), out.data(), 64, &time, bunraku::kInputOverflow, &engine);
-    }
-    engine.request_stop();
-    bunraku::bk_live_callback(in.data(), out.data(), 64, &time, 0, &engine);
-  };
+  const auto play =
+      [&](bunraku::LiveEngine& engine) { // with a bridge that always misses: concealment too
+        for (int i = 0; i < 200; ++i) {
+          bunraku::bk_live_callback(in.data(), out.data(), 64, &time, bunraku::kInputOverflow,
+                                    &engine);
+        }
+        engine.request_stop();
+        bunraku::bk_live_callback(in.data(), out.data(), 64, &time, 0, &engine);
+      };
   using audio_thread_guard::Verdict;
   check(audio_thread_guard::heap_calls_in([] {
           void* volatile block = std::malloc(16);
           std::free(block);
         }) == 2,
         "the heap is watched");
-  check(audio_thread_guard::heap_calls_in(play) == 0, "the callback leaves the heap alone");
+  check(audio_thread_guard::heap_calls_in([&] { play(first); }) == 0,
+        "the callback leaves the heap alone");
   const Verdict control = audio_thread_guard::system_calls_in([] { syscall(SYS_getppid); });
   if (control == Verdict::CannotTell) {
     std::puts("live engine: this kernel does not let a process forbid itself system calls");
     return;
   }
   check(control == Verdict::EnteredKernel, "system calls are watched");
-  engine.rearm();
-  check(audio_thread_guard::system_calls_in(play) == Verdict::Clean,
+  check(audio_thread_guard::system_calls_in([&] { play(second); }) == Verdict::Clean,
         "the callback stays out of the kernel");
 }
 #endif

@@ -33,7 +33,7 @@ from sound_server import JackServer, PulseServer  # noqa: E402
 RESULTS = Path(__file__).parent / "results"
 RATE_HZ = 48_000
 BLOCKS = (64, 128, 256)
-SERVERS = ("jack", "pulse")
+DEVICES = {"jack": "system", "pulse": "pulse"}
 CALLBACKS = ("c", "python")
 BUFFERS = ("low", "high")
 MODEL = "standard"
@@ -47,6 +47,7 @@ class Figures:
     """One stream. The first second, in which programs and servers start, is counted apart."""
 
     server: str
+    realtime_server: bool
     callback: str
     buffer: str
     block_frames: int
@@ -83,15 +84,17 @@ def keep_python_busy(until: float) -> float:
     return longest
 
 
-def play_with_c_callback(block_frames: int, buffer: str, seconds: float) -> dict[str, Any]:
+def play_with_c_callback(
+    device_name: str, block_frames: int, buffer: str, seconds: float
+) -> dict[str, Any]:
     """As `bunraku live` plays: the product's own session."""
     from bunraku.session.endpoints import DeviceEndpoint
     from bunraku.session.live_session import LiveSession
 
     session = LiveSession(
         write_flat(model_spec(MODEL)),
-        source=DeviceEndpoint(),
-        sink=DeviceEndpoint(),
+        source=DeviceEndpoint(device_name),
+        sink=DeviceEndpoint(device_name),
         block_frames=block_frames,
         sample_rate_hz=RATE_HZ,
         device_buffer=buffer,  # type: ignore[arg-type]
@@ -116,7 +119,9 @@ def play_with_c_callback(block_frames: int, buffer: str, seconds: float) -> dict
     }
 
 
-def play_with_python_callback(block_frames: int, buffer: str, seconds: float) -> dict[str, Any]:
+def play_with_python_callback(
+    device_name: str, block_frames: int, buffer: str, seconds: float
+) -> dict[str, Any]:
     """As a Python program usually does it: sounddevice calls a Python function."""
     import numpy as np
     import sounddevice
@@ -137,7 +142,7 @@ def play_with_python_callback(block_frames: int, buffer: str, seconds: float) ->
 
     device = sounddevice.Stream(
         samplerate=RATE_HZ, blocksize=block_frames, channels=1, dtype="float32", latency=buffer,
-        callback=callback,
+        callback=callback, device=device_name,
     )  # fmt: skip
     with device:
         hold = keep_python_busy(time.monotonic() + START_UP_S)
@@ -164,20 +169,26 @@ def play_with_python_callback(block_frames: int, buffer: str, seconds: float) ->
 
 
 def measure(
-    server_name: str, callback: str, block_frames: int, buffer: str, seconds: float
+    server_name: str,
+    callback: str,
+    block_frames: int,
+    buffer: str,
+    seconds: float,
+    *,
+    realtime_server: bool,
 ) -> Figures:
     """A server of our own, a process that plays on it. Raises RuntimeError when either fails."""
     with tempfile.TemporaryDirectory() as folder:
         server: PulseServer | JackServer
         if server_name == "pulse":
-            server = PulseServer(Path(folder), RATE_HZ)
+            server = PulseServer(Path(folder), RATE_HZ, realtime=realtime_server)
         else:
             server = JackServer(Path(folder), RATE_HZ, block_frames)
         try:
             if not server.ready:
                 raise RuntimeError(f"{server_name} does not start here")
             played = subprocess.run(
-                [sys.executable, __file__, "--play", callback,
+                [sys.executable, __file__, "--play", callback, "--server", server_name,
                  "--block", str(block_frames), "--buffer", buffer, "--seconds", str(seconds)],
                 env=server.environment, capture_output=True, text=True, timeout=seconds + 60,
                 check=False,
@@ -189,6 +200,7 @@ def measure(
         raise RuntimeError(f"{server_name}, {callback} callback: {words[-1]}")
     return Figures(
         server=server_name,
+        realtime_server=realtime_server,
         callback=callback,
         buffer=buffer,
         block_frames=block_frames,
@@ -212,7 +224,8 @@ def print_table(figures: list[Figures]) -> None:
         table.add_column(name, justify="left" if i < 3 else "right")
     for f in figures:
         due = f.seconds / (f.block_ms / 1e3)
-        cells = (f.server, f.callback, f.buffer, str(f.block_frames), f"{f.seconds:.0f}",
+        server = f"{f.server}, real-time" if f.realtime_server else f.server
+        cells = (server, f.callback, f.buffer, str(f.block_frames), f"{f.seconds:.0f}",
                  f"{f.callbacks:,}", f"{f.callbacks / due:.1%}", f"{f.misses:,}",
                  f"{f.underflows:,}", f"{f.start_up_underflows:,}",
                  f"{f.compute_p99_ms:.2f} / {f.compute_max_ms:.2f}",
@@ -223,7 +236,7 @@ def print_table(figures: list[Figures]) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--server", action="append", choices=SERVERS, help="default: both")
+    parser.add_argument("--server", action="append", choices=list(DEVICES), help="default: both")
     parser.add_argument("--block", action="append", type=int, help="default: 64, 128 and 256")
     parser.add_argument("--callback", action="append", choices=CALLBACKS, help="default: both")
     parser.add_argument("--buffer", action="append", choices=BUFFERS, help="default: both")
@@ -233,38 +246,63 @@ def main() -> int:
         help="for each stream; default: 60 for our callback at 256 and high, 10",
     )
     parser.add_argument("--out", type=Path, default=RESULTS / "live_underflow.json")
+    parser.add_argument(
+        "--realtime-server", action="store_true",
+        help="all of PulseAudio's threads with real-time priority, as jackd has it anyway",
+    )  # fmt: skip
+    parser.add_argument("--add", action="store_true", help="keep what else FILE holds")
     parser.add_argument("--play", choices=CALLBACKS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.play:
         play = play_with_c_callback if arguments.play == "c" else play_with_python_callback
-        print(json.dumps(play(arguments.block[0], arguments.buffer[0], arguments.seconds)))
+        device_name = DEVICES[arguments.server[0]]
+        figures_of_one = play(
+            device_name, arguments.block[0], arguments.buffer[0], arguments.seconds
+        )
+        print(json.dumps(figures_of_one))
         return 0
     figures = []
     for server, block, buffer, callback in product(
-        arguments.server or SERVERS,
+        arguments.server or DEVICES,
         arguments.block or BLOCKS,
         arguments.buffer or BUFFERS,
         arguments.callback or CALLBACKS,
     ):
+        if server == "jack" and buffer == "low" and not arguments.buffer:
+            continue  # JACK's period decides: low and high are the same
         main_figure = (callback, block, buffer) == ("c", 256, "high")
         seconds = arguments.seconds or (60.0 if main_figure else 10.0)
         try:
-            figures.append(measure(server, callback, block, buffer, seconds))
+            figures.append(
+                measure(
+                    server, callback, block, buffer, seconds,
+                    realtime_server=arguments.realtime_server or server == "jack",
+                )
+            )  # fmt: skip
         except RuntimeError as error:
             print(f"left out: {error}", file=sys.stderr)
     if not figures:
         return 1
     print_table(figures)
+    kept = other_figures(arguments.out, figures) if arguments.add else []
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     result = {
         "bunraku": __version__,
         "machine": f"{machine_name()}, {os.cpu_count()} cores",
         "realtime_allowed": realtime_allowed(),
-        "figures": [asdict(f) for f in figures],
+        "figures": kept + [asdict(f) for f in figures],
     }
     arguments.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(f"written: {arguments.out}")
     return 0
+
+
+def other_figures(path: Path, figures: list[Figures]) -> list[dict[str, Any]]:
+    """Those of an earlier run that this one did not measure again."""
+    keys = ("server", "realtime_server", "callback", "buffer", "block_frames")
+    new = {tuple(asdict(f)[key] for key in keys) for f in figures}
+    old = json.loads(path.read_text())["figures"] if path.exists() else []
+    return [figure for figure in old if tuple(figure[key] for key in keys) not in new]
 
 
 def realtime_allowed() -> bool:

@@ -10,9 +10,12 @@ from pathlib import Path
 
 
 class PulseServer:
-    """Runs in `folder` with a null sink of `rate_hz`; its monitor is the microphone."""
+    """Runs in `folder` with a null sink of `rate_hz`; its monitor is the microphone.
 
-    def __init__(self, folder: Path, rate_hz: int = 48_000) -> None:
+    realtime: all its threads, not only the sink's, get real-time priority; needs the right to it.
+    """
+
+    def __init__(self, folder: Path, rate_hz: int = 48_000, *, realtime: bool = False) -> None:
         runtime = folder / "run"
         runtime.mkdir(mode=0o700)
         socket = folder / "pulse.socket"
@@ -29,7 +32,8 @@ class PulseServer:
         (folder / ".asoundrc").write_text(
             "pcm.!default { type pulse }\nctl.!default { type pulse }\npcm.pulse { type pulse }\n"
         )
-        self._command = [
+        self._command = ["chrt", "-f", "4"] if realtime else []
+        self._command += [
             "pulseaudio",
             "-n",
             "--exit-idle-time=-1",

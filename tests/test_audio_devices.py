@@ -7,7 +7,12 @@ import sys
 
 import pytest
 from bunraku.errors import DeviceError, MissingDependencyError
-from bunraku.io.audio_devices import AudioDevice, choose_device, sounddevice_module
+from bunraku.io.audio_devices import (
+    AudioDevice,
+    choose_device,
+    default_host_api,
+    sounddevice_module,
+)
 
 
 def device(index: int, name: str, ins: int, outs: int, default: str = "", api: str = "ALSA"):
@@ -57,6 +62,15 @@ def test_default_is_the_first_that_can_when_none_is_marked() -> None:
 def test_wrong_choice_lists_what_is_there(wanted: str | int, direction: str, says: str) -> None:
     with pytest.raises(DeviceError, match=says):
         choose_device(wanted, direction, DEVICES)  # type: ignore[arg-type]
+
+
+def test_a_running_jack_is_the_default() -> None:
+    alsa = {"name": "ALSA", "devices": [0]}
+    oss: dict[str, object] = {"name": "OSS", "devices": []}
+    jack = {"name": "JACK Audio Connection Kit", "devices": [1]}
+    assert default_host_api((oss, alsa, jack)) is jack
+    assert default_host_api((oss, alsa, {**jack, "devices": []})) is alsa
+    assert default_host_api((oss,)) == {}
 
 
 def test_no_device_at_all_names_the_way_out() -> None:

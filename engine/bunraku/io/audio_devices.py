@@ -80,8 +80,13 @@ def list_devices(*, refresh: bool = False) -> list[AudioDevice]:
 
 
 def default_host_api(host_apis: tuple[dict[str, object], ...]) -> dict[str, object]:
-    """PortAudio's default host API if it has devices, else the first that has."""
+    """JACK's where its server runs, else the first that has devices, which is PortAudio's default.
+
+    Whoever starts JACK wants it; ALSA then offers the same server through a plugin of its own, with
+    a second buffer in between.
+    """
     with_devices = [api for api in host_apis if api["devices"]]
+    with_devices.sort(key=lambda api: "JACK" not in str(api["name"]))  # the others as they were
     return with_devices[0] if with_devices else {}
 
 

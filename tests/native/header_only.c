@@ -11,5 +11,14 @@ int main(void) {
     return 2;
   if (bk_last_error()[0] == '\0' || bk_version_string()[0] == '\0' || bk_isa_list()[0] == '\0')
     return 3;
-  return bk_stream_open(NULL, &config, NULL) == BK_ERROR_INVALID_ARGUMENT ? 0 : 4;
+  if (bk_stream_open(NULL, &config, NULL) != BK_ERROR_INVALID_ARGUMENT)
+    return 4;
+  /* A size that ends within a field is no struct's: `isa` would be half a pointer. */
+  bk_load_config load = {0};
+  load.isa = "portable";
+  for (load.struct_size = 0; load.struct_size < sizeof load; ++load.struct_size)
+    if (load.struct_size != 2 * sizeof(uint32_t) &&
+        bk_model_load_memory("not a model", 11, &load, &model) != BK_ERROR_INVALID_ARGUMENT)
+      return 5;
+  return 0;
 }

@@ -36,6 +36,14 @@ private:
 // A stranger's file may ask for a chain that hears minutes back: what it made of silence is settled
 // long before that, and opening a stream must end.
 constexpr int kMaxSilenceFrames = 1 << 16;
+constexpr double kMaxSilenceFlop = 2e10; // seconds of work; two A1 standard networks take 1e9
+
+int silence_frames(const ChainStage& chain) {
+  const int heard =
+      std::min(chain.receptive_field_frames() + chain.latency_frames(), kMaxSilenceFrames);
+  return static_cast<int>(
+      std::min<double>(heard, kMaxSilenceFlop / std::max(1.0, chain.flop_per_frame())));
+}
 
 } // namespace
 
@@ -56,7 +64,7 @@ std::unique_ptr<Voice> ChainStage::open_voice(const VoiceConfig& config) const {
     std::vector<float> heard(silence.size());
     const float* in = silence.data();
     float* out = heard.data();
-    int left = std::min(receptive_field_frames() + latency_frames(), kMaxSilenceFrames);
+    int left = silence_frames(*this);
     while (left > 0) {
       const int frames = std::min(left, config.max_block_frames);
       chain->process(&in, &out, frames);

@@ -180,3 +180,28 @@ def test_kinds_are_told_by_content(tmp_path: Path) -> None:
 def test_only_whole_networks_are_written_as_nam() -> None:
     with pytest.raises(ValueError, match="holds exactly one network, this chain has Gain, Gain"):
         write_nam(ModelSpec(ChainSpec((GainSpec(), GainSpec()))))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param("a" + ".a" * 300_000 + " = 1", "over 16 parts", id="dotted key"),
+        pytest.param("[a" + ' . "b"' * 100_000 + "]", "over 16 parts", id="dotted table"),
+        pytest.param("a" * 1_000_000, "not valid TOML", id="one long key"),
+        pytest.param("sample_rate_hz = " + "9" * 100_000, "not valid TOML", id="digits"),
+    ],
+)
+def test_a_text_that_would_take_the_parser_for_ever_is_refused(
+    folder: Path, text: str, said: str
+) -> None:
+    with pytest.raises(ModelFormatError, match=said) as caught:
+        preset(folder, text)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+def test_a_nam_file_with_a_byte_order_mark_is_read(folder: Path) -> None:
+    marked = folder / "marked.nam"
+    marked.write_bytes(b"\xef\xbb\xbf" + (folder / "lstm.nam").read_bytes())
+    plain = write_flat(load_model_spec(folder / "lstm.nam"))
+    assert write_flat(load_model_spec(marked))[128:] == plain[128:]

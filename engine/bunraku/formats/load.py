@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from pathlib import Path
 
 from bunraku.errors import ModelFormatError
@@ -54,7 +55,7 @@ class Loader:
     def parse(self, data: bytes, path: Path) -> ModelSpec:
         if is_flat(data):
             return parse_flat(data)
-        if data.lstrip()[:1] == b"{":
+        if data.removeprefix(BOM_UTF8).lstrip()[:1] == b"{":
             return parse_nam(data, name=path.stem)
         if path.suffix.lower() == PRESET_SUFFIX:
             return self.preset(data, path)

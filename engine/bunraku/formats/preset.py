@@ -20,6 +20,7 @@
 from __future__ import annotations
 
 import os.path
+import re
 import tomllib
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -44,6 +45,13 @@ if TYPE_CHECKING:
 
 DEFAULT_SAMPLE_RATE_HZ = 48_000.0
 FIX_IT = "correct the preset"
+
+# a.b."c".d: the parser's work grows with the square of the parts, and no preset has such keys.
+MAX_KEY_PARTS = 16
+KEY_PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
+LONG_KEY = re.compile(
+    rf"(?<![\w-]){KEY_PART}(?:[ \t]*+\.[ \t]*+{KEY_PART}){{{MAX_KEY_PARTS}}}", re.ASCII
+)
 
 ReadModel = Callable[[Path], ModelSpec]
 
@@ -85,14 +93,18 @@ def checked_preset(data: bytes) -> Preset:
             "presets need the package 'pydantic': pip install 'bunraku[cli]'"
         ) from error
     try:
-        return Preset.model_validate(tomllib.loads(data.decode()))
+        text = data.decode()
+    except UnicodeDecodeError:
+        raise ModelFormatError(f"the preset is not UTF-8 text: {FIX_IT}") from None
+    if LONG_KEY.search(text) is not None:
+        raise ModelFormatError(f"a key has over {MAX_KEY_PARTS} parts: {FIX_IT}")
+    try:
+        return Preset.model_validate(tomllib.loads(text))
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "the preset"
         refuse(place, first["input"], first["msg"], FIX_IT)
-    except UnicodeDecodeError:
-        raise ModelFormatError(f"the preset is not UTF-8 text: {FIX_IT}") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: also a number of too many digits
         reason = "nested too deep" if isinstance(error, RecursionError) else str(error)
         raise ModelFormatError(f"not valid TOML: {reason}; {FIX_IT}") from None
 

@@ -97,3 +97,13 @@ def test_what_cannot_be_rendered_says_why(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="9 channels"):
         render(tmp_path / "many.wav", tmp_path / "out.wav", gain_bytes())
     assert not (tmp_path / "out.wav").exists()
+
+
+def test_what_is_not_finite_is_silence_and_no_peak(tmp_path: Path) -> None:
+    samples = np.full((4800, 1), 0.25, np.float32)
+    samples[1000], samples[2000], samples[3000] = np.nan, np.inf, -np.inf
+    soundfile.write(tmp_path / "in.wav", samples, 48_000, subtype="FLOAT")
+    report = render(tmp_path / "in.wav", tmp_path / "out.wav", gain_bytes(0.0))
+    assert (report.input_peak, report.output_peak) == (0.25, 0.25)
+    wet, _ = soundfile.read(tmp_path / "out.wav", dtype="float32", always_2d=True)
+    np.testing.assert_array_equal(wet, np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0))

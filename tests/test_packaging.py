@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+pytestmark = pytest.mark.timeout(1200)  # it compiles the whole core, perhaps on a busy machine
 
 
 @pytest.fixture(scope="module")

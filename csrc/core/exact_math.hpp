@@ -34,7 +34,7 @@ inline ExpSplit split_exp(float x) noexcept {
 }
 
 inline float exact_tanh(float x) noexcept {
-  const float a = std::min(std::fabs(x), 10.0f); // tanh(10) is 1 in float
+  const float a = std::min(10.0f, std::fabs(x)); // tanh(10) is 1 in float; a NaN becomes 10
   const ExpSplit e = split_exp(-2.0f * a);
   const float minus_one = e.scale * e.minus_one + (e.scale - 1.0f); // e^(-2a) - 1
   const float magnitude = -minus_one / (2.0f + minus_one);
@@ -42,7 +42,7 @@ inline float exact_tanh(float x) noexcept {
 }
 
 inline float exact_sigmoid(float x) noexcept {
-  const float a = std::min(std::fabs(x), 87.0f);
+  const float a = std::min(87.0f, std::fabs(x)); // a NaN becomes 87
   const ExpSplit e = split_exp(-a);
   const float small = e.scale * e.minus_one + e.scale; // e^-a
   const float upper = 1.0f / (1.0f + small);

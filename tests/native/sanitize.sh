@@ -10,7 +10,7 @@ build() { # kind, targets...
   cmake -S . -B "build/$kind" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
     -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1 -g1" -DBUNRAKU_TESTS=ON \
     -DBUNRAKU_PYTHON=OFF -DBUNRAKU_SANITIZE="$kind" >/dev/null
-  cmake --build "build/$kind" --target "$@" >/dev/null
+  cmake --build "build/$kind" --target "$@" >"build/$kind/log" || { cat "build/$kind/log"; exit 1; }
 }
 
 build address test_mutated_files test_swap test_stream_threads

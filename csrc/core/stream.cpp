@@ -102,6 +102,9 @@ bk_status Stream::process(const float* const* in, float* const* out,
                           std::uint32_t frames) noexcept {
   if (frames > static_cast<std::uint32_t>(m_config.max_block_frames))
     return BK_ERROR_INVALID_ARGUMENT;
+  for (int channel = 0; channel < m_config.channels; ++channel)
+    if (in[channel] == nullptr || out[channel] == nullptr)
+      return BK_ERROR_INVALID_ARGUMENT;
   const int count = static_cast<int>(frames);
   for (int channel = 0; channel < m_config.channels; ++channel)
     std::transform(in[channel], in[channel] + count, m_input[static_cast<std::size_t>(channel)],

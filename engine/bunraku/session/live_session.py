@@ -140,7 +140,7 @@ class LiveSession:
                 overwrite=overwrite,
                 keep_seconds=keep_seconds,
             )
-        self._started = self._stopped = False
+        self._started = self._stopped = self._stop_requested = False
 
     # ---- set-up ---------------------------------------------------------------------------------
 
@@ -220,6 +220,7 @@ class LiveSession:
 
     def request_stop(self) -> None:
         """Any thread: fade out; `wait` then returns."""
+        self._stop_requested = True
         self._engine.request_stop()
 
     def __enter__(self) -> LiveSession:
@@ -273,6 +274,8 @@ class LiveSession:
         """Started, and neither stopped nor at the end."""
         if not self._started or self._stopped or self._engine.finished:
             return False
+        if self._stop_requested and self._link is not None and not self._link.connected:
+            return False  # the device is away: nobody will fade out
         return self._paced is None or self._paced.running
 
     @staticmethod

@@ -154,7 +154,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   if (!read_wav(argv[2], &sound)) {
-    fprintf(stderr, "%s: not a WAV file of 16 or 32 bits and 1 to 8 channels\n", argv[2]);
+    fprintf(stderr, "%s: no readable WAV file of 16 or 32 bits and 1 to 8 channels\n", argv[2]);
     return 2;
   }
   config.struct_size = (uint32_t)sizeof config;

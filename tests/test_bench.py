@@ -23,6 +23,7 @@ pytest.importorskip("typer", reason="the command line needs typer")
 
 PROMISED = {
     "real_time_factor", "p50_us", "p99_us", "p99_9_us", "max_us", "gflops", "peak_gflops",
+    "block_us", "blocks", "late_blocks",
     "fraction_of_peak", "isa", "model", "block_frames", "machine", "fast_path",
 }  # fmt: skip
 
@@ -49,6 +50,8 @@ def test_reports_what_it_promises(
     assert report.keys() >= PROMISED
     assert (report["isa"], report["block_frames"], report["fast_path"]) == (isa, 32, True)
     assert report["model"] == "small.bnk"
+    assert report["block_us"] == pytest.approx(32 / 48_000 * 1e6)
+    assert 0 <= report["late_blocks"] <= report["blocks"]
     assert 0 < report["p50_us"] <= report["p99_us"] <= report["p99_9_us"] <= report["max_us"]
     assert report["gflops"] == pytest.approx(
         report["fraction_of_peak"] * report["peak_gflops"], rel=1e-6

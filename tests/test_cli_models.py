@@ -119,3 +119,17 @@ def test_inspect_prints_a_table(nam: Path, capsys: pytest.CaptureFixture[str]) -
     code, out, _ = run(capsys, "inspect", preset, "--json")
     assert code == 0
     assert json.loads(out)["chain"][1]["chain"][0]["type"] == "rate"
+
+
+def test_a_name_of_the_pack_is_a_model_everywhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for arguments in (
+        ["inspect", "radio"],
+        ["export", "radio", tmp_path / "radio.bnk"],
+        ["bench", "radio", "--seconds", "0.02"],
+    ):
+        code, out, err = run(capsys, *arguments, "--json")
+        assert code == 0, err
+        assert json.loads(out)
+    assert (tmp_path / "radio.bnk").is_file()

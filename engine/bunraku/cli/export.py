@@ -32,7 +32,9 @@ def export(
     as_json: bool = JSON_OPTION,
 ) -> None:
     """Write a model or chain as one flat file (.bnk), which games load through the C library."""
-    report = export_file(source, target, size=size, force=force)
+    from bunraku.effects.audio.native_model import find_model
+
+    report = export_file(find_model(source), target, size=size, force=force)
     if as_json:
         print_json(report)
     else:

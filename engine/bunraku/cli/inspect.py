@@ -42,11 +42,15 @@ def register(app: typer.Typer) -> None:
 
 
 def inspect(
-    file: Path = typer.Argument(..., metavar="FILE", help="A .nam, a .bnk or a chain preset."),
+    file: Path = typer.Argument(
+        ..., metavar="FILE", help="A .nam, .bnk or preset, or a name of the default pack."
+    ),
     as_json: bool = JSON_OPTION,
 ) -> None:
     """Show what a model file holds: architecture, shapes, reach, cost, rate, metadata."""
-    report = inspect_model(load_model_spec(file))
+    from bunraku.effects.audio.native_model import find_model
+
+    report = inspect_model(load_model_spec(find_model(file)))
     if as_json:
         print_json(report)
     else:

@@ -8,6 +8,9 @@ import typer
 
 from bunraku.cli.reporting import JSON_OPTION, print_json, print_table
 
+GOOD_ESR = 0.02
+USABLE_ESR = 0.2
+
 
 def register(app: typer.Typer) -> None:
     train_app = typer.Typer(help="Train models.", no_args_is_help=True)
@@ -55,7 +58,18 @@ def effect(
     if json_output:
         print_json(report)
     else:
-        print_table(f"{result.name}: trained", {k: v for k, v in report.items() if v != []})
+        verdict = verdict_on(result.validation_esr)
+        shown = {k: v for k, v in report.items() if k != "notes"}
+        print_table(f"{result.name}: {verdict}", shown, "\n".join(result.notes))
+
+
+def verdict_on(validation_esr: float) -> str:
+    """How close the effect came, in words."""
+    if validation_esr <= GOOD_ESR:
+        return "trained, close to the recording"
+    if validation_esr <= USABLE_ESR:
+        return "trained, audibly different from the recording: train longer"
+    return "not learnt: train longer, or with a larger --architecture"
 
 
 def pack(

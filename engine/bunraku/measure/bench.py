@@ -35,6 +35,11 @@ class BenchReport:
     isa: str
     fast_path: bool
     real_time_factor: float
+    block_us: float
+    """How long a block lasts: what each time below must stay under."""
+    blocks: int
+    late_blocks: int
+    """Blocks that took longer than they last."""
     p50_us: float
     p99_us: float
     p99_9_us: float
@@ -96,17 +101,22 @@ def bench_model(
         float(r.sum()) * 1e-9 / (blocks * block_frames) for r in rounds
     )
     gflops = model.flop_per_frame / seconds_per_frame * 1e-9
-    p50, p99, p99_9 = np.percentile(np.concatenate(rounds) * 1e-3, [50.0, 99.0, 99.9])
+    times_us = np.concatenate(rounds) * 1e-3
+    p50, p99, p99_9 = np.percentile(times_us, [50.0, 99.0, 99.9])
+    block_us = 1e6 * block_frames / model.sample_rate_hz
     return BenchReport(
         model=name,
         block_frames=block_frames,
         isa=model.isa,
         fast_path=model.fast_path,
         real_time_factor=1.0 / (seconds_per_frame * model.sample_rate_hz),
+        block_us=block_us,
+        blocks=len(times_us),
+        late_blocks=int(np.count_nonzero(times_us > block_us)),
         p50_us=float(p50),
         p99_us=float(p99),
         p99_9_us=float(p99_9),
-        max_us=max(float(r.max()) for r in rounds) * 1e-3,
+        max_us=float(times_us.max()),
         gflops=gflops,
         peak_gflops=peak,
         fraction_of_peak=gflops / peak,

@@ -92,8 +92,8 @@ def notes_about(data: EffectData) -> list[str]:
     if data.alignment.delay_frames:
         late = "late" if data.alignment.delay_frames > 0 else "early"
         notes.append(
-            f"The wet recording was {abs(data.alignment.delay_frames)} frames {late}; that was "
-            "taken out."
+            f"The wet recording lines up best taken as {late}, frames: "
+            f"{abs(data.alignment.delay_frames)}; that was taken out."
         )
     if data.alignment.inverted:
         notes.append("The effect inverts the polarity; the model does so too.")

@@ -16,7 +16,8 @@ for package in ("torch", "lightning", "tensorboard", "soundfile", "soxr", "matpl
     pytest.importorskip(package, reason=f"training needs {package}")
 from bunraku.formats.load import load_model_spec
 from bunraku.models.build import build_model
-from bunraku.training.effect_recipe import EffectSettings, train_effect
+from bunraku.training.effect_recipe import train_effect
+from bunraku.training.effect_settings import EffectSettings
 
 RATE = 48_000
 SECONDS = 16

@@ -35,7 +35,8 @@ def effect(
     json_output: bool = JSON_OPTION,
 ) -> None:
     """Learn an effect from a dry and a wet recording; ends in a .nam file and a report."""
-    from bunraku.training.effect_recipe import EffectSettings, train_effect
+    from bunraku.training.effect_recipe import train_effect
+    from bunraku.training.effect_settings import EffectSettings
 
     result = train_effect(
         EffectSettings(

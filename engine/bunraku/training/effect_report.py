@@ -16,7 +16,7 @@ from bunraku.training.effect_architectures import (
 from bunraku.training.effect_data import MODEL_RATE, Audio, EffectData
 from bunraku.training.effect_export import wavenet_of, write_effect
 from bunraku.training.effect_module import EffectModule, History, render, whole_signal_esr
-from bunraku.training.effect_recipe import EffectResult, EffectSettings
+from bunraku.training.effect_settings import EffectResult, EffectSettings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

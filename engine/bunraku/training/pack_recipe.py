@@ -97,7 +97,8 @@ def train_circuit(
 ) -> dict[str, Any]:
     """Record, train and judge one circuit in `folder`/NAME/run; returns the report with
     `test_esr`, also written as run/pack.json."""
-    from bunraku.training.effect_recipe import EffectSettings, train_effect
+    from bunraku.training.effect_recipe import train_effect
+    from bunraku.training.effect_settings import EffectSettings
 
     files = record(circuit, folder)
     result = train_effect(

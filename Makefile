@@ -8,7 +8,7 @@ NATIVE := build/native
 CMAKE  := $(BIN)/cmake
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
 BUILD_NEEDS := 'setuptools>=77' pybind11 cmake ninja wheel
-NATIVE_SOURCES := $(shell find csrc -type f) CMakeLists.txt setup.py
+NATIVE_SOURCES := $(shell find csrc cmake kernels -type f ! -name '*.py' ! -name '*.so' ! -name '*.pyc') CMakeLists.txt setup.py
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-python test-native lint format sanitize fuzz bench wheel clean system-packages
@@ -31,11 +31,12 @@ $(VENV)/run: $(VENV)/made pyproject.toml constraints.txt $(NATIVE_SOURCES)
 
 $(VENV)/dev: $(VENV)/run
 	@echo "· installing what training and tests need (torch is large)"
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) --no-build-isolation -e '.[cli,train,dev]'
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) --no-build-isolation -e '.[cli,train,kernels,dev]'
 	@touch $@
 
 $(NATIVE)/build.ninja: $(VENV)/made CMakeLists.txt
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(CMAKE) -S . -B $(NATIVE) -G Ninja -DBUNRAKU_TESTS=ON -DBUNRAKU_PYTHON=OFF >/dev/null
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(CMAKE) -S . -B $(NATIVE) -G Ninja -DBUNRAKU_TESTS=ON -DBUNRAKU_PYTHON=OFF \
+	  -DPython_EXECUTABLE="$(CURDIR)/$(BIN)/python" -DBUNRAKU_CUDA_EMULATED=ON -DBUNRAKU_CUDA=$(if $(shell command -v nvcc),ON,OFF) >/dev/null
 
 system-packages:
 	@bash scripts/system-packages

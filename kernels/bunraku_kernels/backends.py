@@ -1,0 +1,132 @@
+"""The four kinds of implementation, and why one is not at hand.
+
+reference   plain PyTorch, everywhere; defines the operator
+native      C++ with SIMD (module `_native`), CPU tensors
+triton      Triton, CUDA tensors; with TRITON_INTERPRET=1 its interpreter, CPU tensors, for tests
+cuda        CUDA C++ (module `_cuda`), CUDA tensors; with BUNRAKU_CUDA=emulated the kernels run on
+            the CPU under the emulator of tests/native/cuda_emulator, for tests
+
+`auto` never takes an interpreter or the emulator: they exist to prove kernels, not to run them.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import os
+from types import ModuleType
+
+import torch
+
+from bunraku_kernels.errors import ImplementationUnavailableError
+
+BACKENDS = ("reference", "native", "triton", "cuda")
+
+
+def why_not(backend: str) -> str | None:
+    """None where `backend` works in this process, else the reason in words."""
+    return {
+        "reference": lambda: None,
+        "native": _why_not_native,
+        "triton": _why_not_triton,
+        "cuda": _why_not_cuda,
+    }[backend]()
+
+
+def device_type(backend: str) -> str:
+    """The type of device whose tensors `backend` takes in this process ("any", "cpu", "cuda")."""
+    if backend == "reference":
+        return "any"
+    return "cpu" if backend == "native" or is_simulated(backend) else "cuda"
+
+
+def is_simulated(backend: str) -> bool:
+    """Whether `backend` is run by Triton's interpreter or the CUDA emulator in this process."""
+    if backend == "triton":
+        return os.environ.get("TRITON_INTERPRET", "0") == "1"
+    return backend == "cuda" and os.environ.get("BUNRAKU_CUDA") == "emulated"
+
+
+def native_module() -> ModuleType:
+    """`bunraku_kernels._native`. ImplementationUnavailableError where it was not built."""
+    return _load("native", "bunraku_kernels._native")
+
+
+def cuda_module() -> ModuleType:
+    """`bunraku_kernels._cuda`, or its emulated twin. ImplementationUnavailableError without."""
+    if not is_simulated("cuda"):
+        return _load("cuda", "bunraku_kernels._cuda")
+    return _emulated_cuda_module(os.environ.get("BUNRAKU_CUDA_EMULATED_MODULE", ""))
+
+
+def cuda_stream(tensor: torch.Tensor) -> int:
+    """The handle of the caller's current stream on the tensor's device (0 under the emulator)."""
+    if tensor.device.type != "cuda":
+        return 0
+    return int(torch.cuda.current_stream(tensor.device).cuda_stream)
+
+
+def address(tensor: torch.Tensor | None) -> int:
+    """Of the first element, for calls into `_native` and `_cuda`; 0 (a null pointer) for None."""
+    return 0 if tensor is None else tensor.data_ptr()
+
+
+def _load(backend: str, name: str) -> ModuleType:
+    reason = why_not(backend)
+    if reason is not None:
+        raise ImplementationUnavailableError(f"'{backend}' is not at hand: {reason}")
+    return importlib.import_module(name)
+
+
+@functools.cache
+def _emulated_cuda_module(path: str) -> ModuleType:
+    if not os.path.isfile(path):
+        raise ImplementationUnavailableError(
+            f"BUNRAKU_CUDA=emulated, but BUNRAKU_CUDA_EMULATED_MODULE='{path}' is no file: "
+            "build the target kernels_cuda_emulated and name what it made"
+        )
+    spec = importlib.util.spec_from_file_location("_cuda_emulated", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@functools.cache
+def _missing_module(name: str) -> bool:
+    return importlib.util.find_spec(name) is None
+
+
+def _why_not_native() -> str | None:
+    if _missing_module("bunraku_kernels._native"):
+        return "bunraku_kernels._native was not built: install bunraku with a C++17 compiler"
+    return None
+
+
+def _why_not_triton() -> str | None:
+    if _missing_module("triton"):
+        return "Triton is not installed: pip install 'bunraku[kernels]' (Linux only)"
+    return None if is_simulated("triton") else _why_no_device()
+
+
+def _why_not_cuda() -> str | None:
+    if is_simulated("cuda"):
+        try:
+            cuda_module()
+        except ImplementationUnavailableError as error:
+            return str(error)
+        return None
+    if os.environ.get("BUNRAKU_CUDA") == "0":
+        return "switched off by BUNRAKU_CUDA=0"
+    if _missing_module("bunraku_kernels._cuda"):
+        return "bunraku_kernels._cuda was not built: install with BUNRAKU_CUDA=1 and nvcc on PATH"
+    return _why_no_device()
+
+
+@functools.cache
+def _why_no_device() -> str | None:
+    if torch.version.cuda is None:
+        return f"no device: torch {torch.__version__} was built without CUDA"
+    return None if torch.cuda.is_available() else "no device: torch sees no NVIDIA GPU"

@@ -1,0 +1,166 @@
+"""`bias_act`: y = clamp(gain * f(x + b), -c, c) in one pass, with first and second derivatives.
+
+The form is that of StyleGAN2's layers (Karras et al., 2020), where bias, leaky ReLU, gain and
+clamp follow each convolution. One pass reads x and writes y once, which bounds it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bunraku_kernels.activations import activation_named
+from bunraku_kernels.dtypes import refuses_float64
+from bunraku_kernels.errors import InvalidInputError
+from bunraku_kernels.layout import laid_out_densely, laid_out_like
+from bunraku_kernels.registry import Implementation, Operator
+
+OPERATOR = Operator(
+    __package__,
+    (
+        Implementation("cuda", "cuda_kernel", refuses_float64),
+        Implementation("triton", "triton_kernel", refuses_float64),
+        Implementation("reference", "reference"),
+    ),
+)
+NO_CLAMP = -1.0
+
+
+def bias_act(
+    x: Tensor,
+    bias: Tensor | None = None,
+    *,
+    dim: int = 1,
+    activation: str = "linear",
+    alpha: float | None = None,
+    gain: float | None = None,
+    clamp: float | None = None,
+    impl: str = "auto",
+) -> Tensor:
+    """clamp(gain * f(x + bias), -clamp, clamp), elementwise.
+
+    x: any shape, float16, bfloat16, float32, or float64 (reference only). bias: [x.shape[dim]] of
+    x's type, or None. activation: linear, relu, lrelu, tanh, sigmoid, silu, softplus, elu.
+    alpha: slope of lrelu, height of elu; None takes 0.2 and 1. gain: None takes sqrt(2) for relu,
+    lrelu and silu, else 1. clamp: positive, or None. Differentiable twice in x and bias.
+
+    Returns y of x's shape and type; kernels compute in float32 whatever the type. Raises
+    InvalidInputError, and ImplementationUnavailableError for an `impl` that does not work here.
+    """
+    OPERATOR.check(impl)
+    act = activation_named(activation)
+    if not x.is_floating_point():
+        raise InvalidInputError(f"x is {x.dtype}: bias_act takes floating-point tensors")
+    if bias is not None:
+        dim = _checked_dim(x, bias, dim)
+    limit = NO_CLAMP if clamp is None else clamp
+    if clamp is not None and not (clamp > 0 and math.isfinite(clamp)):
+        raise InvalidInputError(f"clamp={clamp}: a finite number above 0, or None for no clamp")
+    slope = act.alpha if alpha is None else alpha
+    scale = act.gain if gain is None else gain
+    settings = (dim if bias is not None else 0, activation, slope, scale, limit, impl)
+    result: Tensor = torch.ops.bunraku.bias_act(laid_out_densely(x), bias, *settings)
+    return result
+
+
+def _checked_dim(x: Tensor, bias: Tensor, dim: int) -> int:
+    if not -x.ndim <= dim < x.ndim:
+        raise InvalidInputError(
+            f"dim={dim}: x has {x.ndim} dimensions, so -{x.ndim} to {x.ndim - 1}"
+        )
+    wanted = x.shape[dim]
+    if tuple(bias.shape) != (wanted,) or bias.dtype != x.dtype or bias.device != x.device:
+        raise InvalidInputError(
+            f"bias is {bias.dtype} {list(bias.shape)} on {bias.device}: "
+            f"x wants {x.dtype} [{wanted}] on {x.device}"
+        )
+    return dim % x.ndim
+
+
+# ---- registration: forward, its gradient, and the gradient of that -------------------------------
+
+
+@torch.library.custom_op("bunraku::bias_act", mutates_args=())
+def _forward(
+    x: Tensor,
+    b: Tensor | None,
+    dim: int,
+    act: str,
+    alpha: float,
+    gain: float,
+    clamp: float,
+    impl: str,
+) -> Tensor:
+    run: Tensor = OPERATOR.run(impl, "forward", x, b, dim, act, alpha, gain, clamp)
+    return run
+
+
+@torch.library.custom_op("bunraku::bias_act_grad", mutates_args=())
+def _grad(
+    dy: Tensor, x: Tensor, b: Tensor | None,
+    dim: int, act: str, alpha: float, gain: float, clamp: float, impl: str,
+) -> Tensor:  # fmt: skip
+    run: Tensor = OPERATOR.run(impl, "grad", dy, x, b, dim, act, alpha, gain, clamp)
+    return run
+
+
+@torch.library.custom_op("bunraku::bias_act_grad_of_grad", mutates_args=())
+def _grad_of_grad(
+    ddx: Tensor, dy: Tensor, x: Tensor, b: Tensor | None,
+    dim: int, act: str, alpha: float, gain: float, clamp: float, impl: str,
+) -> Tensor:  # fmt: skip
+    run: Tensor = OPERATOR.run(impl, "grad_of_grad", ddx, dy, x, b, dim, act, alpha, gain, clamp)
+    return run
+
+
+@_forward.register_fake
+def _(x: Tensor, *_: Any) -> Tensor:
+    return torch.empty_like(x)
+
+
+@_grad.register_fake
+def _(dy: Tensor, x: Tensor, *_: Any) -> Tensor:
+    return torch.empty_like(x)
+
+
+@_grad_of_grad.register_fake
+def _(ddx: Tensor, dy: Tensor, x: Tensor, *_: Any) -> Tensor:
+    return torch.empty_like(x)
+
+
+def _keep_forward(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    x, b, *ctx.settings = inputs
+    ctx.save_for_backward(x, b)
+
+
+def _backward(ctx: Any, dy: Tensor) -> tuple[Any, ...]:
+    x, b = ctx.saved_tensors
+    dx = torch.ops.bunraku.bias_act_grad(laid_out_like(dy, x), x, b, *ctx.settings)
+    return dx, _summed(dx, b, ctx.settings[0]), *(None for _ in ctx.settings)
+
+
+def _keep_grad(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    dy, x, b, *ctx.settings = inputs
+    ctx.save_for_backward(dy, x, b)
+
+
+def _double_backward(ctx: Any, ddx: Tensor) -> tuple[Any, ...]:
+    dy, x, b = ctx.saved_tensors
+    ddx = laid_out_like(ddx, x)
+    ddy = torch.ops.bunraku.bias_act_grad(ddx, x, b, *ctx.settings)
+    curved = torch.ops.bunraku.bias_act_grad_of_grad(ddx, dy, x, b, *ctx.settings)
+    return ddy, curved, _summed(curved, b, ctx.settings[0]), *(None for _ in ctx.settings)
+
+
+def _summed(dx: Tensor, b: Tensor | None, dim: int) -> Tensor | None:
+    """The gradient of the bias: that of x, summed over all other dimensions."""
+    if b is None:
+        return None
+    return dx.sum([d for d in range(dx.ndim) if d != dim]) if dx.ndim > 1 else dx.clone()
+
+
+_forward.register_autograd(_backward, setup_context=_keep_forward)
+_grad.register_autograd(_double_backward, setup_context=_keep_grad)

@@ -1,0 +1,84 @@
+"""One program for each block of elements; the three orders share the kernel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from bunraku_kernels.activations import ACTIVATIONS
+from bunraku_kernels.aot import CompiledAhead
+from bunraku_kernels.triton_math import activation_curve, activation_slope, activation_value
+
+BLOCK = 1024
+
+
+@triton.jit
+def bias_act_kernel(
+    x_ptr, b_ptr, dy_ptr, ddx_ptr, out_ptr, count, channels, stride, alpha, gain, clamp,
+    ORDER: tl.constexpr, CODE: tl.constexpr, HAS_BIAS: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """The channel of element i is (i / stride) % channels, for any dense layout."""
+    i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    inside = i < count
+    u = tl.load(x_ptr + i, inside, 0.0).to(tl.float32)
+    if HAS_BIAS:
+        u += tl.load(b_ptr + (i // stride) % channels, inside, 0.0).to(tl.float32)
+    value = gain * activation_value(u, alpha, CODE)
+    if ORDER == 0:
+        y = tl.where(clamp < 0, value, tl.minimum(tl.maximum(value, -clamp), clamp))
+    else:
+        y = gain * tl.load(dy_ptr + i, inside, 0.0).to(tl.float32)
+        if ORDER == 1:
+            y *= activation_slope(u, alpha, CODE)
+        else:
+            y *= activation_curve(u, alpha, CODE)
+            y *= tl.load(ddx_ptr + i, inside, 0.0).to(tl.float32)
+        y = tl.where((clamp < 0) | (tl.abs(value) < clamp), y, 0.0)
+    tl.store(out_ptr + i, y.to(out_ptr.dtype.element_ty), inside)
+
+
+def forward(x: Tensor, b: Tensor | None, *settings: Any) -> Tensor:
+    return _launch(0, None, None, x, b, *settings)
+
+
+def grad(dy: Tensor, x: Tensor, b: Tensor | None, *settings: Any) -> Tensor:
+    return _launch(1, None, dy, x, b, *settings)
+
+
+def grad_of_grad(ddx: Tensor, dy: Tensor, x: Tensor, b: Tensor | None, *settings: Any) -> Tensor:
+    return _launch(2, ddx, dy, x, b, *settings)
+
+
+def _launch(
+    order: int, ddx: Tensor | None, dy: Tensor | None, x: Tensor, b: Tensor | None,
+    dim: int, act: str, alpha: float, gain: float, clamp: float,
+) -> Tensor:  # fmt: skip
+    out = torch.empty_like(x)
+    count = x.numel()
+    if count == 0:
+        return out
+    channels, stride = (1, 1) if b is None else (x.shape[dim], x.stride(dim))
+    bias_act_kernel[(triton.cdiv(count, BLOCK),)](
+        x, b, dy, ddx, out, count, channels, stride, alpha, gain, clamp,
+        ORDER=order, CODE=ACTIVATIONS[act].code, HAS_BIAS=b is not None, BLOCK=BLOCK,
+    )  # fmt: skip
+    return out
+
+
+def ahead_of_time() -> list[CompiledAhead]:
+    """What is compiled without a GPU in the tests: each order, in each type."""
+    return [
+        CompiledAhead(
+            bias_act_kernel,
+            {"x_ptr": f"*{t}", "b_ptr": f"*{t}", "dy_ptr": f"*{t}", "ddx_ptr": f"*{t}",
+             "out_ptr": f"*{t}", "count": "i32", "channels": "i32", "stride": "i32",
+             "alpha": "fp32", "gain": "fp32", "clamp": "fp32"},
+            {"ORDER": order, "CODE": ACTIVATIONS["silu"].code, "HAS_BIAS": True, "BLOCK": BLOCK},
+        )
+        for order in (0, 1, 2)
+        for t in ("fp32", "fp16", "bf16")
+    ]  # fmt: skip

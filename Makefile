@@ -11,7 +11,7 @@ BUILD_NEEDS := 'setuptools>=77' pybind11 cmake ninja wheel
 NATIVE_SOURCES := $(shell find csrc cmake kernels -type f ! -name '*.py' ! -name '*.so' ! -name '*.pyc') CMakeLists.txt setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-python test-native lint format sanitize fuzz bench wheel clean system-packages
+.PHONY: help demo test test-python test-native lint format sanitize fuzz bench gpu-check wheel clean system-packages
 
 help:
 	@sed -n '1,4s/^# \{0,1\}//p' Makefile
@@ -74,6 +74,11 @@ fuzz: $(VENV)/dev
 
 bench: $(VENV)/dev
 	@$(BIN)/python benchmarks/core_speed.py
+	@$(BIN)/python benchmarks/kernels/run.py --device cpu
+
+# Proves and measures the kernels on an NVIDIA GPU, with the machine's own Python and nvcc.
+gpu-check:
+	@$(PYTHON) benchmarks/gpu_check.py
 
 wheel: $(VENV)/dev
 	@$(BIN)/python -m build --outdir dist .

@@ -1,0 +1,172 @@
+"""One command that proves and measures the kernels on a machine with an NVIDIA GPU.
+
+    make gpu-check            or    python benchmarks/gpu_check.py [--minutes 8]
+
+Builds for the GPU at hand, runs every kernel test on it, compute-sanitizer on small sizes where it
+is installed, then the benchmarks against eager PyTorch, torch.compile, cuDNN and peers at hand;
+writes benchmarks/results/gpu_check_<device>.{json,md}. It needs nvcc, cmake, ninja and a Python
+with CUDA torch, triton, pybind11, pytest and scipy; no network, no virtual environment.
+Without a GPU it changes nothing, says so and ends with 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+KERNELS = ROOT / "kernels" / "bunraku_kernels"
+BUILD = ROOT / "build" / "gpu"
+NEEDED_TOOLS = ("nvcc", "cmake", "ninja")
+NEEDED_PACKAGES = ("torch", "triton", "pybind11", "pytest", "scipy", "numpy")
+# Shares of the whole time; what a step leaves over goes to the benchmarks.
+SHARES = {"build": 0.25, "tests": 0.35, "sanitizer": 0.12}
+
+
+def what_is_missing() -> list[str]:
+    missing = [f"{tool} on PATH" for tool in NEEDED_TOOLS if shutil.which(tool) is None]
+    missing += [f"the package {p}" for p in NEEDED_PACKAGES if importlib.util.find_spec(p) is None]
+    if importlib.util.find_spec("torch") is not None:
+        import torch
+
+        if not torch.cuda.is_available():
+            missing.insert(0, "an NVIDIA GPU that torch sees")
+    return missing
+
+
+def run_step(name: str, command: list[str], seconds: float, **environment: str) -> dict[str, Any]:
+    """Run in the repository's root; keeps the end of the output, which is shown if it failed."""
+    print(f"· {name}", flush=True)
+    start = time.monotonic()
+    try:
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+        code, output = done.returncode, done.stdout
+    except subprocess.TimeoutExpired as late:
+        code, output = 124, (late.stdout or b"").decode(errors="replace")
+    tail = output.strip().splitlines()[-25:]
+    if code != 0:
+        print("\n".join(f"    {line}" for line in tail))
+    took = time.monotonic() - start
+    print(f"  {'done' if code == 0 else f'FAILED ({code})'} in {took:.0f} s", flush=True)
+    return {"step": name, "exit": code, "seconds": round(took, 1), "tail": tail}
+
+
+def build(seconds: float) -> list[dict[str, Any]]:
+    import pybind11
+
+    configure = [
+        "cmake", "-S", str(ROOT), "-B", str(BUILD), "-G", "Ninja", "-DBUNRAKU_CUDA=ON",
+        "-DCMAKE_CUDA_ARCHITECTURES=native", f"-DPython_EXECUTABLE={sys.executable}",
+        f"-Dpybind11_DIR={pybind11.get_cmake_dir()}",
+    ]  # fmt: skip
+    steps = [run_step("configure", configure, seconds)]
+    targets = ["--target", "kernels_native", "kernels_cuda"]
+    steps.append(run_step("build", ["cmake", "--build", str(BUILD), *targets], seconds))
+    for module in (BUILD / "bunraku_kernels").glob("_*.so"):
+        shutil.copy2(module, KERNELS / module.name)
+    return steps
+
+
+def run_tests(seconds: float) -> dict[str, Any]:
+    command = [
+        sys.executable, "-m", "pytest", "tests/kernels", "-q", "-x", "--maxfail=20",
+        "-p", "no:cacheprovider", "-m", "not cpu_only",
+    ]  # fmt: skip
+    if importlib.util.find_spec("xdist") is not None:
+        command += ["-n", "6"]  # the host side of small kernels is what takes the time
+    return run_step("tests", command, seconds)
+
+
+def sanitize(seconds: float) -> list[dict[str, Any]]:
+    if shutil.which("compute-sanitizer") is None:
+        return [{"step": "sanitizer", "exit": None, "tail": ["compute-sanitizer is not on PATH"]}]
+    probe = [sys.executable, "tests/kernels/sanitized.py"]
+    paths = os.pathsep.join(str(ROOT / p) for p in ("kernels", "tests/kernels"))
+    return [
+        run_step(
+            tool,
+            ["compute-sanitizer", "--tool", tool, "--error-exitcode", "3", *probe],
+            seconds / 2,
+            PYTHONPATH=paths,
+            PYTORCH_NO_CUDA_MEMORY_CACHING="1",
+        )
+        for tool in ("memcheck", "racecheck")
+    ]
+
+
+def measure(until: float) -> dict[str, Any]:
+    """In this process: the package was built by now."""
+    sys.path[:0] = [str(ROOT / "kernels"), str(ROOT / "benchmarks" / "kernels")]
+    import run
+    import torch
+
+    print("· benchmarks", flush=True)
+    return dict(run.run_all(torch.device("cuda"), None, 0.25, until))
+
+
+def peers() -> list[dict[str, Any]]:
+    """nv-wavenet's own benchmark in each of its modes, where NV_WAVENET_PERF names its binary
+    (built with nvcc -arch=sm_90 -std=c++17 --use_fast_math -maxrregcount 128)."""
+    binary = os.environ.get("NV_WAVENET_PERF", "")
+    if not binary:
+        return [{"peer": "nv-wavenet", "error": "not built here: NV_WAVENET_PERF is unset"}]
+    size = ["-l", "20", "-d", "512", "-r", "64", "-s", "256", "-a", "256", "-n", "16384"]
+    found = []
+    for mode, name in ((1, "single block"), (2, "dual block"), (3, "persistent")):
+        step = run_step(f"nv-wavenet, {name}", [binary, *size, "-b", "1", "-m", str(mode)], 20)
+        rates = re.findall(r"([\d.]+)\s*kHz", "\n".join(step["tail"]))
+        kilohertz = [float(rate) for rate in rates]
+        found.append({"peer": f"nv-wavenet, {name}, fp16, one stream", "kilohertz": kilohertz})
+    return found
+
+
+def slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=8.0, help="for everything")
+    minutes = parser.parse_args().minutes
+    missing = what_is_missing()
+    if missing:
+        print(f"gpu-check needs {', '.join(missing)}: not run on a GPU", file=sys.stderr)
+        return 2
+    whole, start = 60 * minutes, time.monotonic()
+    steps = build(whole * SHARES["build"])
+    if any(step["exit"] for step in steps):
+        return 1
+    steps.append(run_tests(whole * SHARES["tests"]))
+    steps += sanitize(whole * SHARES["sanitizer"])
+    result = measure(start + whole * 0.97)
+    result |= {"steps": steps, "peers": peers()}
+    sys.path[:0] = [str(ROOT / "benchmarks" / "kernels")]
+    import run
+
+    out = ROOT / "benchmarks" / "results" / f"gpu_check_{slug(result['machine']['device'])}"
+    run.write(result, out)
+    summary = {step["step"]: step["exit"] for step in steps}
+    print(json.dumps({"steps": summary, "seconds": round(time.monotonic() - start)}))
+    return 1 if any(step["exit"] for step in steps) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,5 +1,6 @@
 # bunraku_kernels: each operator is a folder whose C++ and CUDA sources are found by name.
-#   kernels_native         bunraku_kernels/_native   every .cpp but those below
+#   kernels_units          what C++ there is for CPUs, without Python
+#   kernels_native         bunraku_kernels/_native   *_bindings.cpp, native/module.cpp, the units
 #   kernels_cuda           bunraku_kernels/_cuda     .cu, *_cuda_bindings.cpp, native/cuda_module.cpp
 #   kernels_cuda_emulated  the same sources as plain C++ against tests/native/cuda_emulator
 set(BUNRAKU_KERNELS ${CMAKE_CURRENT_SOURCE_DIR}/kernels/bunraku_kernels)
@@ -8,9 +9,18 @@ set(BUNRAKU_KERNELS_ONLY "*" CACHE STRING "the one operator to build, while work
 set(OPERATOR ${BUNRAKU_KERNELS}/${BUNRAKU_KERNELS_ONLY})
 file(GLOB KERNELS_CUDA_CPP CONFIGURE_DEPENDS ${OPERATOR}/*_cuda_bindings.cpp ${BUNRAKU_KERNELS}/native/cuda_module.cpp)
 file(GLOB KERNELS_CUDA CONFIGURE_DEPENDS ${OPERATOR}/*.cu)
-file(GLOB KERNELS_NATIVE CONFIGURE_DEPENDS ${OPERATOR}/*.cpp ${BUNRAKU_KERNELS}/native/module.cpp)
+file(GLOB KERNELS_NATIVE CONFIGURE_DEPENDS ${OPERATOR}/*_bindings.cpp ${BUNRAKU_KERNELS}/native/module.cpp)
 list(REMOVE_ITEM KERNELS_NATIVE ${KERNELS_CUDA_CPP})
-bunraku_instruction_sets(KERNELS_NATIVE)
+file(GLOB KERNELS_UNITS CONFIGURE_DEPENDS ${OPERATOR}/*.cpp)
+list(FILTER KERNELS_UNITS EXCLUDE REGEX "_bindings\\.cpp$")
+bunraku_instruction_sets(KERNELS_UNITS)
+if(KERNELS_UNITS)
+  add_library(kernels_units STATIC ${KERNELS_UNITS})
+  target_include_directories(kernels_units PUBLIC ${BUNRAKU_KERNELS} ${BUNRAKU_KERNELS}/native)
+  target_link_libraries(kernels_units PUBLIC bunraku_core)
+else()
+  add_library(kernels_units INTERFACE)
+endif()
 
 function(bunraku_kernels_module TARGET MODULE)
   pybind11_add_module(${TARGET} MODULE NO_EXTRAS ${ARGN})
@@ -20,7 +30,7 @@ endfunction()
 
 if(BUNRAKU_PYTHON)
   bunraku_kernels_module(kernels_native _native ${KERNELS_NATIVE})
-  target_link_libraries(kernels_native PRIVATE bunraku_core)
+  target_link_libraries(kernels_native PRIVATE kernels_units bunraku_core)
 endif()
 
 if(BUNRAKU_CUDA)

@@ -1,0 +1,44 @@
+"""`python -m bunraku_kernels [--json]`: which implementations work here, and why others do not."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+
+from bunraku_kernels.backends import BACKENDS
+from bunraku_kernels.registry import Availability, available
+
+
+def table(status: Mapping[str, Availability]) -> str:
+    """A row an operator, a column a backend; below it the reasons, each once."""
+    width = max(len(name) for name in status)
+    lines = [" " * width + "".join(f"  {backend:>10}" for backend in BACKENDS)]
+    reasons: dict[str, None] = {}
+    for name, one in status.items():
+        marks = (_mark(one, backend) for backend in BACKENDS)
+        lines.append(f"{name:{width}}" + "".join(f"  {mark:>10}" for mark in marks))
+        reasons |= dict.fromkeys(f"{backend}: {why}" for backend, why in one.absent.items())
+    return "\n".join([*lines, *reasons])
+
+
+def _mark(one: Availability, backend: str) -> str:
+    if backend in one.simulated:
+        return "simulated"
+    return "yes" if backend in one.here else "no" if backend in one.absent else "-"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bunraku_kernels", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="for programs")
+    if parser.parse_args().json:
+        status = {
+            name: {"here": one.here, "absent": one.absent} for name, one in available().items()
+        }
+        print(json.dumps(status, indent=1))
+    else:
+        print(table(available()))
+
+
+if __name__ == "__main__":
+    main()

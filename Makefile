@@ -58,7 +58,7 @@ lint: $(VENV)/dev $(NATIVE)/build.ninja
 
 format: $(VENV)/dev
 	@$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .
-	@$(BIN)/clang-format -i $$(git ls-files '*.c' '*.h' '*.cpp' '*.hpp' '*.inl')
+	@$(BIN)/clang-format -i $$(git ls-files '*.c' '*.h' '*.cpp' '*.hpp' '*.inl' '*.cu' '*.cuh')
 
 sanitize: $(VENV)/made
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash tests/native/sanitize.sh

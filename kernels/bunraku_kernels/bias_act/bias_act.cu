@@ -62,8 +62,8 @@ __global__ void __launch_bounds__(kThreads)
     }
 #pragma unroll
     for (int i = 0; i < lanes; ++i)
-      out.lane[i] = from_float<T>(apply(a, to_float(x.lane[i]) + bias[i], to_float(dy.lane[i]),
-                                        to_float(ddx.lane[i])));
+      out.lane[i] = from_float<T>(
+          apply(a, to_float(x.lane[i]) + bias[i], to_float(dy.lane[i]), to_float(ddx.lane[i])));
     reinterpret_cast<Vector*>(t.out)[v] = out;
   }
 }
@@ -93,10 +93,9 @@ template <typename T> Bias bias_layout(const BiasActArguments& a) {
 }
 
 template <typename T> bool in_vectors(const BiasActArguments& a) {
-  const auto addresses = reinterpret_cast<std::uintptr_t>(a.x) |
-                         reinterpret_cast<std::uintptr_t>(a.dy) |
-                         reinterpret_cast<std::uintptr_t>(a.ddx) |
-                         reinterpret_cast<std::uintptr_t>(a.out);
+  const auto addresses =
+      reinterpret_cast<std::uintptr_t>(a.x) | reinterpret_cast<std::uintptr_t>(a.dy) |
+      reinterpret_cast<std::uintptr_t>(a.ddx) | reinterpret_cast<std::uintptr_t>(a.out);
   return a.count % Vector16<T>::kLanes == 0 && addresses % 16 == 0 &&
          bias_layout<T>(a) != Bias::ByElement;
 }

@@ -16,8 +16,8 @@ struct BiasActArguments {
   std::int64_t stride;
   float alpha;
   float gain;
-  float clamp; // negative: none
-  int order;   // 0 value, 1 slope * dy, 2 curve * dy * ddx
+  float clamp;    // negative: none
+  int order;      // 0 value, 1 slope * dy, 2 curve * dy * ddx
   int activation; // place in activations.py
 };
 

@@ -19,6 +19,7 @@ from bunraku_kernels import backends
 from bunraku_kernels.choice import Choices
 from bunraku_kernels.errors import ImplementationUnavailableError, InvalidInputError
 
+Function = Callable[..., Any]
 Refusal = Callable[..., str | None]
 
 
@@ -60,6 +61,11 @@ class Operator:
         self.implementations = {i.backend: i for i in implementations}
         assert "reference" in self.implementations, f"{self.name} has no reference"
         self._choices = Choices(self.name, in_place)
+        # What was found out in this process; a call must not cost more than a small kernel.
+        self._checked: set[str] = set()
+        self._device_types = {name: backends.device_type(name) for name in self.implementations}
+        self._automatic: tuple[str, ...] = ()
+        self._functions: dict[tuple[str, str], Function] = {}
         OPERATORS[self.name] = self
 
     def availability(self) -> Availability:
@@ -74,7 +80,7 @@ class Operator:
 
     def check(self, impl: str) -> None:
         """Raise unless `impl` is "auto" or names an implementation that works in this process."""
-        if impl == "auto":
+        if impl == "auto" or impl in self._checked:
             return
         if impl not in self.implementations:
             raise InvalidInputError(
@@ -85,14 +91,18 @@ class Operator:
             raise ImplementationUnavailableError(
                 f"{self.name} cannot run impl='{impl}' here: {reason}; at hand: {self._list_here()}"
             )
+        self._checked.add(impl)
 
     def run(self, impl: str, which: str, *arguments: Any) -> Any:
         """Compute the pass `which` with `impl`; "auto" takes the fastest measured for arguments
         like these."""
-        with torch.cuda.device(_gpu_of(arguments)):
+        index = _gpu_of(arguments)
+        if index < 0:
+            return self.select(impl, which, *arguments)(*arguments)
+        with torch.cuda.device(index):  # kernels are launched on the current device
             return self.select(impl, which, *arguments)(*arguments)
 
-    def select(self, impl: str, which: str, *arguments: Any) -> Callable[..., Any]:
+    def select(self, impl: str, which: str, *arguments: Any) -> Function:
         """The function that `run` would call."""
         if impl == "auto":
             return self._choices.fastest(which, self._usable(which, arguments), arguments)
@@ -102,15 +112,18 @@ class Operator:
             raise InvalidInputError(f"{self.name} with impl='{impl}': {refusal}")
         return self._function(impl, which)
 
-    def _usable(self, which: str, arguments: tuple[Any, ...]) -> dict[str, Callable[..., Any]]:
+    def _usable(self, which: str, arguments: tuple[Any, ...]) -> dict[str, Function]:
+        if not self._automatic:
+            here = self.availability().here
+            self._automatic = tuple(name for name in here if not backends.is_simulated(name))
         return {
             name: self._function(name, which)
-            for name in self.availability().here
-            if not backends.is_simulated(name) and self._refusal(name, arguments) is None
+            for name in self._automatic
+            if self._refusal(name, arguments) is None
         }
 
     def _refusal(self, impl: str, arguments: tuple[Any, ...]) -> str | None:
-        wanted = backends.device_type(impl)
+        wanted = self._device_types[impl]
         for argument in arguments:
             if isinstance(argument, torch.Tensor) and wanted not in ("any", argument.device.type):
                 return (
@@ -120,9 +133,12 @@ class Operator:
         refuses = self.implementations[impl].refuses
         return None if refuses is None else refuses(*arguments)
 
-    def _function(self, impl: str, which: str) -> Callable[..., Any]:
-        module = importlib.import_module(f"{self.package}.{self.implementations[impl].module}")
-        return getattr(module, which)  # type: ignore[no-any-return]
+    def _function(self, impl: str, which: str) -> Function:
+        found = self._functions.get((impl, which))
+        if found is None:
+            module = f"{self.package}.{self.implementations[impl].module}"
+            found = self._functions[impl, which] = getattr(importlib.import_module(module), which)
+        return found
 
     def _list_here(self) -> str:
         return ", ".join(self.availability().here)

@@ -16,6 +16,7 @@ from bunraku_kernels.activations import activation_named
 from bunraku_kernels.dtypes import refuses_float64
 from bunraku_kernels.errors import InvalidInputError
 from bunraku_kernels.layout import laid_out_densely, laid_out_like
+from bunraku_kernels.registration import registered
 from bunraku_kernels.registry import Implementation, Operator
 
 OPERATOR = Operator(
@@ -83,7 +84,7 @@ def _checked_dim(x: Tensor, bias: Tensor, dim: int) -> int:
 # ---- registration: forward, its gradient, and the gradient of that -------------------------------
 
 
-@torch.library.custom_op("bunraku::bias_act", mutates_args=())
+@registered("bias_act")
 def _forward(
     x: Tensor,
     b: Tensor | None,
@@ -98,7 +99,7 @@ def _forward(
     return run
 
 
-@torch.library.custom_op("bunraku::bias_act_grad", mutates_args=())
+@registered("bias_act_grad")
 def _grad(
     dy: Tensor, x: Tensor, b: Tensor | None,
     dim: int, act: str, alpha: float, gain: float, clamp: float, impl: str,
@@ -107,7 +108,7 @@ def _grad(
     return run
 
 
-@torch.library.custom_op("bunraku::bias_act_grad_of_grad", mutates_args=())
+@registered("bias_act_grad_of_grad")
 def _grad_of_grad(
     ddx: Tensor, dy: Tensor, x: Tensor, b: Tensor | None,
     dim: int, act: str, alpha: float, gain: float, clamp: float, impl: str,

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from bunraku_kernels.frame import checks
 from bunraku_kernels.layout import laid_out_densely
+from bunraku_kernels.registration import registered
 from bunraku_kernels.registry import Implementation, Operator
 
 OPERATOR = Operator(
@@ -129,7 +130,7 @@ def tensor_to_frame(
 # ---- registration: each way into a new tensor, and into a given one ------------------------------
 
 
-@torch.library.custom_op("bunraku::frame_to_tensor", mutates_args=())
+@registered("frame_to_tensor")
 def _to_tensor(
     frames: Tensor, height: int, width: int, dtype: torch.dtype, planar: bool,
     bgr: bool, mean: Sequence[float], std: Sequence[float], antialias: bool, impl: str,
@@ -139,7 +140,7 @@ def _to_tensor(
     return out
 
 
-@torch.library.custom_op("bunraku::frame_to_tensor_out", mutates_args=("out",))
+@registered("frame_to_tensor_out", mutates_args=("out",))
 def _to_tensor_out(
     frames: Tensor, out: Tensor,
     bgr: bool, mean: Sequence[float], std: Sequence[float], antialias: bool, impl: str,
@@ -147,7 +148,7 @@ def _to_tensor_out(
     OPERATOR.run(impl, "to_tensor", frames, out, bgr, mean, std, antialias)
 
 
-@torch.library.custom_op("bunraku::tensor_to_frame", mutates_args=())
+@registered("tensor_to_frame")
 def _to_frame(
     y: Tensor, original: Tensor, mask: Tensor | None,
     bgr: bool, mean: Sequence[float], std: Sequence[float], antialias: bool, impl: str,
@@ -157,7 +158,7 @@ def _to_frame(
     return out
 
 
-@torch.library.custom_op("bunraku::tensor_to_frame_out", mutates_args=("out",))
+@registered("tensor_to_frame_out", mutates_args=("out",))
 def _to_frame_out(
     y: Tensor, original: Tensor, mask: Tensor | None, out: Tensor,
     bgr: bool, mean: Sequence[float], std: Sequence[float], antialias: bool, impl: str,

@@ -18,6 +18,7 @@ from bunraku_kernels.activations import activation_named
 from bunraku_kernels.bias_act.op import NO_CLAMP
 from bunraku_kernels.errors import InvalidInputError
 from bunraku_kernels.layout import laid_out_like
+from bunraku_kernels.registration import registered
 from bunraku_kernels.upfirdn import geometry
 from bunraku_kernels.upfirdn.geometry import Pair
 from bunraku_kernels.upfirdn.op import OPERATOR, adjoint, prepared
@@ -79,7 +80,7 @@ def _check_bias(x: Tensor, bias: Tensor) -> None:
 # ---- registration: forward, the slope's product, and the curve's ---------------------------------
 
 
-@torch.library.custom_op("bunraku::upfirdn_bias_act", mutates_args=())
+@registered("upfirdn_bias_act")
 def _forward(
     x: Tensor, f: Tensor, b: Tensor | None,
     up: Sequence[int], down: Sequence[int], padding: Sequence[int], flip: bool, filter_gain: float,
@@ -91,7 +92,7 @@ def _forward(
     return run
 
 
-@torch.library.custom_op("bunraku::upfirdn_bias_act_grad", mutates_args=())
+@registered("upfirdn_bias_act_grad")
 def _grad(
     x: Tensor, f: Tensor, b: Tensor | None, dy: Tensor,
     up: Sequence[int], down: Sequence[int], padding: Sequence[int], flip: bool, filter_gain: float,
@@ -105,7 +106,7 @@ def _grad(
     return run
 
 
-@torch.library.custom_op("bunraku::upfirdn_bias_act_grad_of_grad", mutates_args=())
+@registered("upfirdn_bias_act_grad_of_grad")
 def _grad_of_grad(
     x: Tensor, f: Tensor, b: Tensor | None, dy: Tensor, ddu: Tensor,
     up: Sequence[int], down: Sequence[int], padding: Sequence[int], flip: bool, filter_gain: float,

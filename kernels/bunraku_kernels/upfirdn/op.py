@@ -15,6 +15,7 @@ from torch import Tensor
 
 from bunraku_kernels.dtypes import refuses_float64
 from bunraku_kernels.layout import laid_out_densely
+from bunraku_kernels.registration import registered
 from bunraku_kernels.registry import Implementation, Operator
 from bunraku_kernels.upfirdn import geometry
 from bunraku_kernels.upfirdn.geometry import Pair
@@ -99,7 +100,7 @@ def prepared(
     return planes, f, sampling
 
 
-@torch.library.custom_op("bunraku::upfirdn", mutates_args=())
+@registered("upfirdn")
 def _forward(
     x: Tensor, f: Tensor, up: Sequence[int], down: Sequence[int], padding: Sequence[int],
     flip: bool, gain: float, impl: str,

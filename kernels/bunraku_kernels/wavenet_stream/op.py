@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bunraku_kernels.backends import device_type, why_not
 from bunraku_kernels.errors import InvalidInputError
+from bunraku_kernels.registration import registered
 from bunraku_kernels.registry import Implementation, Operator
 from bunraku_kernels.wavenet_stream import limits
 from bunraku_kernels.wavenet_stream.streams import TensorStreams, WaveNetStreams
@@ -97,7 +98,7 @@ def wavenet_stream(x: Tensor, streams: WaveNetStreams, *, impl: str = "auto") ->
     return y
 
 
-@torch.library.custom_op("bunraku::wavenet_stream_", mutates_args=("ring", "position"))
+@registered("wavenet_stream_", mutates_args=("ring", "position"))
 def _step(
     x: Tensor, packed: Tensor, program: Tensor, ring: Tensor, position: Tensor,
     plan: str, voices: int, impl: str,

@@ -1,0 +1,104 @@
+"""`upsample_conv1d` block by block: the input frames that a block shares with the next are kept, so
+the streamed output equals the whole for any partition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bunraku_kernels.activations import activation_named
+from bunraku_kernels.bias_act import bias_act
+from bunraku_kernels.errors import InvalidInputError
+from bunraku_kernels.upsample_conv.op import LEAKY_SLOPE, _epilogue, phase_weights_1d
+from bunraku_kernels.upsample_conv.phase_conv import OPERATOR, phase_conv
+
+
+@dataclass(frozen=True)
+class UpsampleConv1dState:
+    """One batch of streams: `frames` [batch, I, ceil(k / stride) - 1], the last input frames after
+    the pre-activation (before the first block, zeros). Updated in place, so CUDA graphs hold."""
+
+    frames: Tensor
+
+    def reset(self, mask: Tensor | None = None) -> None:
+        """Make the streams where `mask` [batch] is true (None: all) as new."""
+        if mask is None:
+            self.frames.zero_()
+        else:
+            self.frames.masked_fill_(mask.to(self.frames.device)[:, None, None], 0.0)
+
+    def snapshot(self) -> UpsampleConv1dState:
+        return UpsampleConv1dState(self.frames.clone())
+
+    def restore(self, other: UpsampleConv1dState) -> None:
+        self.frames.copy_(other.frames)
+
+
+class UpsampleConv1dStream:
+    """The causal form of one transposed convolution: weights prepared once, no state inside.
+
+    Arguments as upsample_conv1d, whose `causal=True` output the blocks join up to. With `padding`,
+    the whole signal's output is that of the stream `padding` samples later: `latency_samples`.
+    """
+
+    def __init__(
+        self,
+        weight: Tensor,
+        bias: Tensor | None = None,
+        *,
+        stride: int,
+        padding: int = 0,
+        pre_activation: str = "linear",
+        pre_alpha: float = LEAKY_SLOPE,
+        activation: str = "linear",
+        alpha: float | None = None,
+        gain: float = 1.0,
+        impl: str = "auto",
+    ) -> None:
+        OPERATOR.check(impl)
+        if weight.ndim != 3 or stride < 1:
+            raise InvalidInputError(
+                f"weight {list(weight.shape)} with stride={stride}: [I, O, k] and a stride from 1"
+            )
+        self.stride = stride
+        self.latency_samples = padding
+        self.history_frames = -(-weight.shape[2] // stride) - 1
+        self._like = weight.detach()
+        self._kernel = phase_weights_1d(self._like, stride, causal=True)
+        self._bias = None if bias is None else bias.detach()
+        self._pre, self._pre_alpha = activation_named(pre_activation).name, pre_alpha
+        self._epilogue = _epilogue(activation, alpha, gain, None)
+        self._impl = impl
+
+    def init_state(self, batch: int) -> UpsampleConv1dState:
+        shape = (batch, self._like.shape[0], self.history_frames)
+        return UpsampleConv1dState(self._like.new_zeros(shape))
+
+    @torch.no_grad()
+    def step(self, x: Tensor, state: UpsampleConv1dState) -> Tensor:
+        """x [batch, I, T] with any T -> [batch, O, stride * T]."""
+        batch, channels, _ = state.frames.shape
+        if x.ndim != 3 or tuple(x.shape[:2]) != (batch, channels) or x.dtype != self._like.dtype:
+            raise InvalidInputError(
+                f"x is {x.dtype} {list(x.shape)}: the streams want {self._like.dtype} "
+                f"[{batch}, {channels}, T]"
+            )
+        # The state holds frames after the pre-activation: zeros before the signal stay zeros
+        # for an f with f(0) != 0.
+        frames = x.contiguous()
+        if self._pre != "linear":
+            frames = bias_act(
+                frames, activation=self._pre, alpha=self._pre_alpha, gain=1.0, impl=self._impl
+            )
+        joined = torch.cat([state.frames, frames], dim=2)
+        state.frames.copy_(joined[:, :, joined.shape[2] - self.history_frames :])
+        if x.shape[2] == 0:
+            return x.new_zeros(batch, self._kernel.weights.shape[3], 0)
+        y = phase_conv(
+            joined.unsqueeze(2), self._kernel, size=(1, self.stride * x.shape[2]),
+            crop=(0, self.stride * self.history_frames), bias=self._bias,
+            epilogue=self._epilogue, impl=self._impl,
+        )  # fmt: skip
+        return y.squeeze(2)

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 
 NAMESPACE = "bunraku"
-_LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")  # keeps the registrations alive
+# Keeps the registrations alive; torch has no types for it.
+_LIBRARY: Any = torch.library.Library(NAMESPACE, "FRAGMENT")  # type: ignore[no-untyped-call]
 
 
 class RegisteredOperator:

@@ -1,0 +1,74 @@
+"""What a stream of samples remembers: the same tensors on every backend, updated in place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bunraku_kernels.errors import InvalidInputError
+from bunraku_kernels.wavenet_sample.weights import WaveNetWeights
+
+
+@dataclass(eq=False)
+class WaveNetState:
+    """The state of a batch of B streams."""
+
+    history: Tensor
+    """[B, sum of dilations, R], of the weights' type: one ring for each layer, layer after layer;
+    slot (t mod dilation) of a layer's ring holds its input at time t."""
+    last: Tensor
+    """[B, 2], of the weights' type: the sample before the last, and the last (a class as a number)."""
+    time: Tensor
+    """[B], int64: samples since the stream began."""
+    stream: Tensor
+    """[B], int64: the stream's number in the random generator, its index in the batch unless set."""
+    silence: float
+    """What `last` is before the first sample."""
+
+    @classmethod
+    def initial(cls, weights: WaveNetWeights, batch: int) -> WaveNetState:
+        """The state before the first sample: nothing was heard but silence."""
+        if batch < 0:
+            raise InvalidInputError(f"batch={batch}: 0 or more streams")
+        place = {"device": weights.device, "dtype": weights.dtype}
+        silence = float(weights.outputs // 2) if weights.is_categorical else 0.0
+        return cls(
+            torch.zeros(batch, weights.history_frames, weights.residual_channels, **place),
+            torch.full((batch, 2), silence, **place),
+            torch.zeros(batch, dtype=torch.int64, device=weights.device),
+            torch.arange(batch, dtype=torch.int64, device=weights.device),
+            silence,
+        )
+
+    @property
+    def batch(self) -> int:
+        return self.history.shape[0]
+
+    def reset(self, mask: Tensor | None = None) -> None:
+        """Back to the beginning, for all streams or those whose `mask` [B] is true."""
+        which = slice(None) if mask is None else mask.to(self.time.device, torch.bool)
+        self.history[which] = 0
+        self.last[which] = self.silence
+        self.time[which] = 0
+
+    def snapshot(self) -> WaveNetState:
+        """A copy that later samples do not change."""
+        tensors = (self.history, self.last, self.time, self.stream)
+        return WaveNetState(*(tensor.clone() for tensor in tensors), self.silence)
+
+    def restore(self, snapshot: WaveNetState) -> None:
+        """Take over the values of a snapshot, in place."""
+        for own, kept in (
+            (self.history, snapshot.history),
+            (self.last, snapshot.last),
+            (self.time, snapshot.time),
+            (self.stream, snapshot.stream),
+        ):
+            if own.shape != kept.shape:
+                raise InvalidInputError(
+                    f"the snapshot is of {list(kept.shape)}, this state of {list(own.shape)}: "
+                    "restore into a state of the same network and batch"
+                )
+            own.copy_(kept)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor
 
 from bunraku_kernels.dtypes import HALF_TYPES
+from bunraku_kernels.precision import exact_float32
 
 PIECE_FRAMES = 1024
 
@@ -20,7 +18,7 @@ def product_over_time(a: Tensor, b: Tensor, before: Tensor | None, delay: int) -
     is zeros. Accumulated in float32 (float64 for float64) whatever torch allows of TF32.
     """
     frames = a.shape[2]
-    with _full_precision():
+    with exact_float32():
         total = _summed(a[:, :, delay:], b[:, :, : max(frames - delay, 0)])
         if before is not None and delay > 0:
             reached = min(delay, frames)
@@ -56,15 +54,3 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
     if a.device.type == "cuda":
         return torch.bmm(a, b.transpose(1, 2), out_dtype=torch.float32)
     return torch.bmm(a.float(), b.float().transpose(1, 2))
-
-
-@contextlib.contextmanager
-def _full_precision() -> Iterator[None]:
-    """No TF32 in matrix products of float32."""
-    matmul = torch.backends.cuda.matmul
-    allowed = matmul.fp32_precision
-    matmul.fp32_precision = "ieee"
-    try:
-        yield
-    finally:
-        matmul.fp32_precision = allowed

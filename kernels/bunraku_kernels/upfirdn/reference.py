@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bunraku_kernels.bias_act import reference as bias_act
 from bunraku_kernels.dtypes import computed_in_float32
+from bunraku_kernels.precision import exact_float32
 from bunraku_kernels.upfirdn.geometry import empty_output
 
 
@@ -26,7 +27,7 @@ def forward(
     weights = gain * (torch.outer(f, f) if f.ndim == 1 else f).to(x.dtype)
     correlated = weights if flip else weights.flip(0, 1)
     # A float32 product stays one: no TF32, whatever the caller's settings.
-    with torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False):
+    with exact_float32():
         y = F.conv2d(padded, correlated[None, None], stride=(down[1], down[0]))
     out = empty_output(x, f, up, down, padding)
     return out.copy_(y.reshape(out.shape))

@@ -4,28 +4,15 @@ FLOP of the polyphase form, and cuDNN is fast at them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.grad import conv2d_weight
 
+from bunraku_kernels.precision import exact_float32
 from bunraku_kernels.upsample_conv.weights import phased, unphased
-
-
-@contextmanager
-def exact_float32() -> Iterator[None]:
-    """cuDNN without TF32, whatever the process allows: float32 means float32."""
-    cudnn = torch.backends.cudnn
-    with cudnn.flags(
-        enabled=cudnn.enabled,
-        benchmark=cudnn.benchmark,
-        deterministic=cudnn.deterministic,
-        allow_tf32=False,
-    ):
-        yield
 
 
 def memory_format_of(x: Tensor) -> torch.memory_format:

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from bunraku_kernels.activations import ACTIVATIONS
 from bunraku_kernels.dtypes import HALF_TYPES
-from bunraku_kernels.upsample_conv.gradients import exact_float32, full_size, memory_format_of
+from bunraku_kernels.precision import exact_float32
+from bunraku_kernels.upsample_conv.gradients import full_size, memory_format_of
 from bunraku_kernels.upsample_conv.weights import unphased
 
 NORM_EPS = 1e-5

@@ -237,7 +237,7 @@ BUNRAKU_INLINE float* history_of(const SamplePlan& plan, const SampleWork& work,
 }
 
 // The condition comes from main memory, a layer's at a time: asks for that of a later frame.
-BUNRAKU_INLINE void fetch_condition(const SamplePlan& plan, const SampleWork& work, const SampleCall& call, int index,
+BUNRAKU_INLINE void fetch_condition(const SamplePlan& plan, const SampleCall& call, int index,
                                     int frame) {
   if (call.first + frame >= call.frames)
     return;
@@ -245,11 +245,6 @@ BUNRAKU_INLINE void fetch_condition(const SamplePlan& plan, const SampleWork& wo
     const float* c = condition_of(plan, call, index, b, frame);
     for (int i = 0; i < 2 * plan.residual; i += 16)
       BUNRAKU_FETCH(c + i);
-    if (HISTF && plan.layers[index].dilation > kMaxPastFrames) {
-      const float* row = history_of(plan, work, call, index, b, kMaxPastFrames);
-      for (int i = 0; i < plan.residual; i += 16)
-        BUNRAKU_FETCH(row + i);
-    }
   }
 }
 
@@ -316,7 +311,7 @@ void run_layer(const SamplePlan& plan, const SampleWork& work, const SampleCall&
     multiply_past<Dot>(plan, work, call, index, frame,
                        left < scratch.past_frames ? left : scratch.past_frames);
   }
-  fetch_condition(plan, work, call, index, frame + kMaxPastFrames);
+  fetch_condition(plan, call, index, frame + kMaxPastFrames);
   keep_input<Dot>(plan, work, call, index);
   const std::int64_t z_stride = 2 * plan.residual_padded;
   float* z = scratch.z + within * call.batch * z_stride;

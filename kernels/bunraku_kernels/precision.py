@@ -1,0 +1,38 @@
+"""float32 means float32: what our gradients and references ask of cuBLAS and cuDNN."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+
+
+@contextlib.contextmanager
+def exact_float32() -> Iterator[None]:
+    """Matrix products and convolutions without TF32, whatever the process allows.
+
+    PyTorch has two sets of switches for it and refuses to compute while they disagree, so both are
+    set and both are put back.
+    """
+    matmul, conv = torch.backends.cuda.matmul, torch.backends.cudnn.conv  # type: ignore[attr-defined]
+    older, newer, for_conv = _older_switch(), matmul.fp32_precision, conv.fp32_precision
+    if older is not None:
+        torch.set_float32_matmul_precision("highest")
+    matmul.fp32_precision = "ieee"
+    conv.fp32_precision = "ieee"
+    try:
+        yield
+    finally:
+        if older is not None:
+            torch.set_float32_matmul_precision(older)
+        matmul.fp32_precision = newer
+        conv.fp32_precision = for_conv
+
+
+def _older_switch() -> str | None:
+    """None in a process that uses the newer switches, where PyTorch will not tell."""
+    try:
+        return torch.get_float32_matmul_precision()
+    except RuntimeError:
+        return None

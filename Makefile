@@ -45,8 +45,15 @@ system-packages:
 demo: $(VENV)/run
 	@DEMO=$(DEMO) $(BIN)/bunraku live --demo
 
+# The kernels' tests share nothing and run side by side; those of live audio need the machine alone.
+PYTEST := BUNRAKU_NATIVE_BUILD=$(NATIVE) $(BIN)/python -m pytest
 test: system-packages $(VENV)/dev test-native
-	@BUNRAKU_NATIVE_BUILD=$(NATIVE) $(BIN)/python -m pytest $(TESTS)
+ifdef TESTS
+	@$(PYTEST) $(TESTS)
+else
+	@$(PYTEST) tests --ignore=tests/kernels
+	@$(PYTEST) tests/kernels -n 2
+endif
 
 test-native: $(NATIVE)/build.ninja
 	@echo "· building the native tests"

@@ -261,7 +261,7 @@ def test_plays_what_nam_core_plays(impl: str, name: str) -> None:
 @pytest.mark.parametrize("block", [1, 2, 16, 17, 63, 64, 65, 200, 512, 4096])
 def test_any_partition_gives_the_whole(impl: str, block: int) -> None:
     # The reference takes about 50 ms a block.
-    frames = 4096 if block >= 200 or impl != "reference" and block >= 16 else 260
+    frames = 4096 if block >= 200 or (impl != "reference" and block >= 16) else 260
     x = signal(1, frames)
     y = played(x, open_streams(packed(SMALL, impl), 1, impl=impl), impl, itertools.repeat(block))
     assert_close(y, truth(SMALL, x))

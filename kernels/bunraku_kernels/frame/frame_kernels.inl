@@ -112,9 +112,9 @@ inline void to_tensor(const ToTensor& job, float* scratch) {
 inline void widen_line(float* out, const float* line, const Taps& taps, int width) {
   int x = 0;
   for (; x + kLanes <= width; x += kLanes) {
-    const int begin = taps.first[x];
     Vec sum = zero();
-    if (kCanPick && taps.first[x + kLanes - 1] - begin < kLanes) {
+    if (kCanPick && taps.first[x + kLanes - 1] - taps.first[x] < kLanes) {
+      const int begin = taps.first[x];
       const Picker picker(taps.first + x, begin);
       for (int k = 0; k < taps.count; ++k)
         sum = mul_add(picker(line + begin + k), load(taps.weights + k * width + x), sum);

@@ -24,9 +24,9 @@ def _has_gpu() -> bool:
 def _simulate_gpu() -> None:
     os.environ["TRITON_INTERPRET"] = "1"
     build = ROOT / os.environ.get("BUNRAKU_NATIVE_BUILD", "build/native")
-    built = sorted(build.glob("bunraku_kernels/_cuda_emulated*.so"))
-    os.environ["BUNRAKU_CUDA"] = "emulated"
-    os.environ["BUNRAKU_CUDA_EMULATED_MODULE"] = str(built[0]) if built else ""
+    modules = build / "bunraku_kernels"
+    built = sorted(modules.glob("_cuda_emulated*.so"))
+    os.environ["BUNRAKU_CUDA_EMULATED_MODULE"] = str(built[0] if built else modules / "none")
 
 
 if not _has_gpu():

@@ -43,6 +43,9 @@ def test_wheel_carries_library_header_pack_and_sample(wheel: Path) -> None:
         r"bunraku/weights/\w+\.md",
         r"bunraku/samples/.*\.(flac|wav)",
         r"bunraku/py\.typed",
+        r"bunraku_kernels/_native\..*so",
+        r"bunraku_kernels/bias_act/op\.py",
+        r"bunraku_kernels/py\.typed",
     ):
         assert any(re.fullmatch(pattern, name) for name in names), f"no {pattern} in {names}"
     assert not [name for name in names if name.startswith(("tests", "benchmarks", "csrc"))]

@@ -3,8 +3,8 @@
 reference   plain PyTorch, everywhere; defines the operator
 native      C++ with SIMD (module `_native`), CPU tensors
 triton      Triton, CUDA tensors; with TRITON_INTERPRET=1 its interpreter, CPU tensors, for tests
-cuda        CUDA C++ (module `_cuda`), CUDA tensors; with BUNRAKU_CUDA=emulated the kernels run on
-            the CPU under the emulator of tests/native/cuda_emulator, for tests
+cuda        CUDA C++ (module `_cuda`), CUDA tensors; where BUNRAKU_CUDA_EMULATED_MODULE names the
+            module built against tests/native/cuda_emulator, under that, CPU tensors, for tests
 
 `auto` never takes an interpreter or the emulator: they exist to prove kernels, not to run them.
 """
@@ -45,7 +45,7 @@ def is_simulated(backend: str) -> bool:
     """Whether `backend` is run by Triton's interpreter or the CUDA emulator in this process."""
     if backend == "triton":
         return os.environ.get("TRITON_INTERPRET", "0") == "1"
-    return backend == "cuda" and os.environ.get("BUNRAKU_CUDA") == "emulated"
+    return backend == "cuda" and bool(os.environ.get("BUNRAKU_CUDA_EMULATED_MODULE"))
 
 
 def native_module() -> ModuleType:
@@ -57,7 +57,7 @@ def cuda_module() -> ModuleType:
     """`bunraku_kernels._cuda`, or its emulated twin. ImplementationUnavailableError without."""
     if not is_simulated("cuda"):
         return _load("cuda", "bunraku_kernels._cuda")
-    return _emulated_cuda_module(os.environ.get("BUNRAKU_CUDA_EMULATED_MODULE", ""))
+    return _emulated_cuda_module(os.environ["BUNRAKU_CUDA_EMULATED_MODULE"])
 
 
 def cuda_stream(tensor: torch.Tensor) -> int:
@@ -83,7 +83,7 @@ def _load(backend: str, name: str) -> ModuleType:
 def _emulated_cuda_module(path: str) -> ModuleType:
     if not os.path.isfile(path):
         raise ImplementationUnavailableError(
-            f"BUNRAKU_CUDA=emulated, but BUNRAKU_CUDA_EMULATED_MODULE='{path}' is no file: "
+            f"BUNRAKU_CUDA_EMULATED_MODULE='{path}' is no file: "
             "build the target kernels_cuda_emulated and name what it made"
         )
     spec = importlib.util.spec_from_file_location("_cuda_emulated", path)

@@ -18,6 +18,13 @@ export ASAN_OPTIONS=allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
 build/address/tests/native/test_mutated_files "${MUTATIONS:-10000}"
 build/address/tests/native/test_swap
 build/address/tests/native/test_stream_threads 50
+if cmake --build build/address --target help | grep -q test_cuda_emulator; then
+  build address test_cuda_emulator test_cuda_platform
+  build/address/tests/native/test_cuda_emulator
+  build/address/tests/native/test_cuda_platform
+else
+  echo "· no CUDA toolkit: its emulator is not sanitized"
+fi
 
 build thread test_stream_threads test_spsc_ring test_ring_bridge test_live_engine
 export TSAN_OPTIONS=halt_on_error=1

@@ -100,9 +100,7 @@ def _missing_module(name: str) -> bool:
 
 
 def _why_not_native() -> str | None:
-    if _missing_module("bunraku_kernels._native"):
-        return "bunraku_kernels._native was not built: install bunraku with a C++17 compiler"
-    return None
+    return _broken("bunraku_kernels._native", "install bunraku with a C++17 compiler")
 
 
 def _why_not_triton() -> str | None:
@@ -120,9 +118,28 @@ def _why_not_cuda() -> str | None:
         return None
     if os.environ.get("BUNRAKU_CUDA") == "0":
         return "switched off by BUNRAKU_CUDA=0"
-    if _missing_module("bunraku_kernels._cuda"):
-        return "bunraku_kernels._cuda was not built: install with BUNRAKU_CUDA=1 and nvcc on PATH"
-    return _why_no_device()
+    remedy = "install with BUNRAKU_CUDA=1 and nvcc on PATH"
+    return _broken("bunraku_kernels._cuda", remedy) or _why_no_device() or _why_too_old()
+
+
+@functools.cache
+def _broken(module: str, remedy: str) -> str | None:
+    """Why a compiled module cannot be loaded; one of another build or Python may be there."""
+    if _missing_module(module):
+        return f"{module} was not built: {remedy}"
+    try:
+        importlib.import_module(module)
+    except ImportError as error:
+        return f"{module} cannot be loaded ({str(error).splitlines()[0]}): {remedy}"
+    return None
+
+
+@functools.cache
+def _why_too_old() -> str | None:
+    major, minor = torch.cuda.get_device_capability()
+    if major >= 8:
+        return None
+    return f"compute capability {major}.{minor}: the CUDA kernels are built for 8.0 and later"
 
 
 @functools.cache

@@ -1,8 +1,9 @@
 """`impl="auto"`: measure the implementations once for each kind of input, and remember the fastest.
 
-The kind of an input is its device, its types and its sizes rounded up to powers of two, so that a
-stream of slightly varying sizes is measured once. Nothing is timed while a CUDA graph is being
-captured: then the first expectation is taken, and the next ordinary call measures.
+The kind of an input is its device, its types, its layout and its sizes rounded up to powers of two,
+so that a stream of slightly varying sizes is measured once. A candidate that fails is left out.
+Nothing is timed while a CUDA graph is being captured: then the first expectation is taken, and the
+next ordinary call measures.
 """
 
 from __future__ import annotations
@@ -65,7 +66,16 @@ class Choices:
     def _measure(
         self, name: str, usable: Mapping[str, Function], arguments: tuple[Any, ...]
     ) -> str:
-        seconds = {impl: self._seconds(run, arguments) for impl, run in usable.items()}
+        seconds: dict[str, float] = {}
+        failures: list[Exception] = []
+        for impl, run in usable.items():
+            try:
+                seconds[impl] = self._seconds(run, arguments)
+            except Exception as error:  # out of memory, no code for this GPU, no compiler, ...
+                failures.append(error)
+                log.warning("%s: auto leaves out %s: %s", name, impl, error)
+        if not seconds:
+            raise failures[0]
         chosen = min(seconds, key=lambda impl: seconds[impl])
         figures = ", ".join(f"{impl} {1e6 * value:.0f} us" for impl, value in seconds.items())
         log.info("%s on %s: auto is %s (%s)", name, _described(arguments), chosen, figures)
@@ -94,7 +104,8 @@ def kind_of(arguments: Any) -> Hashable:
         sizes = tuple(
             size if size < 2 else 1 << (size - 1).bit_length() for size in arguments.shape
         )
-        return (str(arguments.device), str(arguments.dtype), sizes)
+        channels_last = arguments.ndim == 4 and arguments.stride(1) == 1
+        return (str(arguments.device), str(arguments.dtype), sizes, channels_last)
     if isinstance(arguments, (list, tuple)):
         return tuple(kind_of(value) for value in arguments)
     kept: Hashable = arguments if isinstance(arguments, (int, str, type(None))) else None

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 
 import torch
+
+_lock = threading.RLock()  # the switches are the process's
 
 
 @contextlib.contextmanager
 def exact_float32() -> Iterator[None]:
     """Matrix products and convolutions without TF32, whatever the process allows.
 
+    One thread at a time: of two that overlapped, the first to leave would switch the other back.
     PyTorch has two sets of switches for it and refuses to compute while they disagree, so both are
     set and both are put back.
     """
+    with _lock, _switched():
+        yield
+
+
+@contextlib.contextmanager
+def _switched() -> Iterator[None]:
     matmul, conv = torch.backends.cuda.matmul, torch.backends.cudnn.conv  # type: ignore[attr-defined]
     older, newer, for_conv = _older_switch(), matmul.fp32_precision, conv.fp32_precision
     if older is not None:

@@ -27,6 +27,7 @@ Refusal = Callable[..., str | None]
 class Implementation:
     """One way to compute an operator: the module `module` of its package, loaded on first use.
 
+    Tensors that decide where it runs are arguments of their own, not inside others.
     It has a function for each pass of the operator ("forward", "backward", ...), of the signature
     that `reference.py` gives it. `refuses` (the arguments of a pass) says why it cannot take
     these, or None.

@@ -101,6 +101,33 @@ def test_auto_takes_the_fastest_and_says_once_which(caplog: pytest.LogCaptureFix
     assert calls["fast"] == measured, "measured twice"
 
 
+def test_auto_leaves_out_what_fails_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(x: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("no code for this GPU")
+
+    def works(x: torch.Tensor) -> torch.Tensor:
+        return x
+
+    arguments = (torch.zeros(4),)
+    assert (
+        Choices("probe", in_place=False).fastest("run", {"a": broken, "b": works}, arguments)
+        is works
+    )
+    assert "auto leaves out a: no code for this GPU" in caplog.text
+    with pytest.raises(RuntimeError, match="no code"):
+        Choices("probe", in_place=False).fastest("run", {"a": broken, "b": broken}, arguments)
+
+
+def test_a_module_that_cannot_be_loaded_is_absent(tmp_path: Path) -> None:
+    (tmp_path / "_native.so").write_bytes(b"not a library")
+    code = (
+        "import bunraku_kernels as k\n"
+        f"k.__path__.insert(0, {str(tmp_path)!r})\n"
+        "print(k.available()['frame'].absent['native'])"
+    )
+    assert "cannot be loaded" in in_new_process(code)
+
+
 def test_measuring_leaves_arguments_written_in_place_alone() -> None:
     def add_one(x: torch.Tensor) -> torch.Tensor:
         return x.add_(1)

@@ -44,7 +44,7 @@ def device_type(backend: str) -> str:
 def is_simulated(backend: str) -> bool:
     """Whether `backend` is run by Triton's interpreter or the CUDA emulator in this process."""
     if backend == "triton":
-        return os.environ.get("TRITON_INTERPRET", "0") == "1"
+        return os.environ.get("TRITON_INTERPRET", "0").lower() in ("1", "true", "on")
     return backend == "cuda" and bool(os.environ.get("BUNRAKU_CUDA_EMULATED_MODULE"))
 
 
@@ -89,8 +89,11 @@ def _emulated_cuda_module(path: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location("_cuda_emulated", path)
     assert spec is not None
     assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    except ImportError as error:
+        raise ImplementationUnavailableError(f"{path} cannot be loaded: {error}") from error
     return module
 
 
@@ -106,7 +109,9 @@ def _why_not_native() -> str | None:
 def _why_not_triton() -> str | None:
     if _missing_module("triton"):
         return "Triton is not installed: pip install 'bunraku[kernels]' (Linux only)"
-    return None if is_simulated("triton") else _why_no_device()
+    if is_simulated("triton"):
+        return None
+    return _why_no_device() or _broken("triton", "install it again")
 
 
 def _why_not_cuda() -> str | None:

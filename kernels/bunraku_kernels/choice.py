@@ -9,13 +9,14 @@ next ordinary call measures.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import torch
 from torch.utils._pytree import tree_map
+
+from bunraku_kernels.fork_safe_lock import ForkSafeLock
 
 log = logging.getLogger("bunraku_kernels")
 
@@ -32,7 +33,7 @@ class Choices:
         self._operator = operator
         self._in_place = in_place
         self._fastest: dict[Hashable, str] = {}
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
 
     def fastest(
         self, which: str, usable: Mapping[str, Function], arguments: tuple[Any, ...]

@@ -1,14 +1,20 @@
-"""float32 means float32: what our gradients and references ask of cuBLAS and cuDNN."""
+"""float32 means float32: what our gradients and references ask of cuBLAS, cuDNN and autocast."""
 
 from __future__ import annotations
 
 import contextlib
-import threading
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
+from typing import ParamSpec, TypeVar
 
 import torch
 
-_lock = threading.RLock()  # the switches are the process's
+from bunraku_kernels.fork_safe_lock import ForkSafeLock
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_lock = ForkSafeLock()  # the switches are the process's
 
 
 @contextlib.contextmanager
@@ -38,6 +44,19 @@ def _switched() -> Iterator[None]:
             torch.set_float32_matmul_precision(older)
         matmul.fp32_precision = newer
         conv.fp32_precision = for_conv
+
+
+def without_autocast(function: Callable[P, R]) -> Callable[P, R]:
+    """The function computes in the types of its arguments, also inside torch.autocast."""
+
+    @functools.wraps(function)
+    def plain(*args: P.args, **kwargs: P.kwargs) -> R:
+        if not (torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda")):
+            return function(*args, **kwargs)
+        with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+            return function(*args, **kwargs)
+
+    return plain
 
 
 def _older_switch() -> str | None:

@@ -177,6 +177,19 @@ def test_kernels_refuse_more_hidden_channels_and_auto_does_not() -> None:
             dilated_conv(**t, impl=impl)
 
 
+@pytest.mark.parametrize("impl", KERNELS)
+@pytest.mark.parametrize("sources", [("x", "weight"), ("skip_bias",)])
+def test_a_second_derivative_is_refused(impl: str, sources: tuple[str, ...]) -> None:
+    t = layer(dtype=torch.float32)
+    leaves = [t[name].requires_grad_() for name in sources]
+    loss = sum(output.square().sum() for output in dilated_conv(**t, dilation=2, impl=impl))
+    once = torch.autograd.grad(loss, leaves, retain_graph=True)
+    first = torch.autograd.grad(loss, leaves, create_graph=True)
+    assert all(torch.equal(a, b) for a, b in zip(once, first, strict=True))
+    with pytest.raises(InvalidInputError, match="dilated_conv is differentiable once"):
+        torch.autograd.grad(sum(gradient.sum() for gradient in first), leaves)
+
+
 def test_without_weights_after_it_h_comes_out_and_x_goes_past() -> None:
     t = layer()
     for name in ("residual_weight", "residual_bias", "skip_weight", "skip_bias"):
@@ -201,6 +214,16 @@ def test_sums_over_time(batch: int, delay: int) -> None:
     silent = torch.cat([0 * before, b], 2)[:, :, 3000 - delay :][:, :, :frames]
     truth = torch.einsum("bmt,bnt->mn", a, silent)
     torch.testing.assert_close(product_over_time(a, b, None, delay), truth)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(0, 5), (2, 0)])
+def test_sums_over_nothing_are_zero(shape: tuple[int, int], dtype: torch.dtype) -> None:
+    batch, frames = shape
+    a, b = (torch.zeros(batch, n, frames, dtype=dtype, device=DEVICE) for n in (3, 2))
+    total = product_over_time(a, b, None, 0)
+    assert total.dtype == dtype
+    assert torch.equal(total.cpu(), torch.zeros(3, 2, dtype=dtype))
 
 
 @pytest.mark.parametrize("allowed", ["ieee", "tf32"])
@@ -262,3 +285,22 @@ def test_cuda_threads_may_run_in_any_order(
             loss = outputs[0].float().sum() + outputs[1].float().sum()
             runs.append([*outputs, *torch.autograd.grad(loss, leaves.values())])
         assert all(torch.equal(a, b) for a, b in zip(*runs, strict=True))
+
+
+@pytest.mark.skipif(not backends.is_simulated("cuda"), reason="needs the CUDA emulator")
+@pytest.mark.skipif("cuda" not in HERE, reason="the emulated CUDA module was not built")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("hidden", [128, MOST_HIDDEN_CHANNELS])
+def test_cuda_fits_gpus_with_little_shared_memory(
+    hidden: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RTX 30 and 40 give a thread block 99 KB; frames enough for every warp it may have."""
+    runs = []
+    for capability in ("86", "90"):
+        monkeypatch.setenv("BUNRAKU_EMULATOR_SM", capability)
+        t = layer(frames=260, channels=3, hidden=hidden, batch=1, taps=1, dtype=dtype)
+        leaves = {name: value.requires_grad_() for name, value in t.items()}
+        outputs = dilated_conv(**leaves, impl="cuda")
+        loss = outputs[0].float().sum() + outputs[1].float().sum()
+        runs.append([*outputs, *torch.autograd.grad(loss, leaves.values())])
+    assert all(torch.equal(a, b) for a, b in zip(*runs, strict=True))

@@ -127,10 +127,11 @@ def test_into_tensor_agrees(
         size = SIZES[(3 * seed + 1) % len(SIZES)]
         settings: dict[str, Any] = {"order": order, "resize": resize, "mean": MEAN, "std": STD}
         y = frame_to_tensor(crop, size, dtype=dtype, layout=layout, impl=impl, **settings)
+        crop = crop.cpu()
         truth = frame_to_tensor(crop, size, dtype=torch.float64, impl="reference", **settings)
         assert y.shape == (2, 3, *size)
         assert y.is_contiguous(memory_format=_format(layout))
-        assert (y.double() - truth).abs().max() < (5e-6 if dtype == torch.float32 else 2e-3)
+        assert (y.cpu().double() - truth).abs().max() < (5e-6 if dtype == torch.float32 else 2e-3)
 
 
 def _format(layout: str) -> torch.memory_format:
@@ -157,8 +158,9 @@ def test_into_frame_agrees(
             mask = mask.half() if mask_like == "half" else mask
         settings: dict[str, Any] = {"mask": mask, "order": order}
         codes = tensor_to_frame(y, frame, impl=impl, **settings)
-        truth = tensor_to_frame(y, frame, impl="reference", **settings)
-        difference = (codes.int() - truth.int()).abs()
+        settings["mask"] = None if mask is None else mask.cpu()
+        truth = tensor_to_frame(y.cpu(), frame.cpu(), impl="reference", **settings)
+        difference = (codes.cpu().int() - truth.int()).abs()
         assert difference.max() <= 1
         assert (difference > 0).sum() <= max(1, difference.numel() // 500)
 

@@ -52,29 +52,49 @@ def test_double_backward_matches_the_float64_reference(case: Case) -> None:
 
 
 def _gradients(case: Case, second: bool) -> list[tuple[str, Tensor, Tensor]]:
-    ours = _gradients_of(case.example, case.tensors(grad=True), case.impl, second)
-    truth = _gradients_of(case.example, case.reference(grad=True), "reference", second)
-    names = [n for n in case.example.differentiable if ours[n] is not None or truth[n] is not None]
+    """Name, gradient and true gradient; of the first derivatives' weighted sum if `second`."""
+    example, own, reference = case.example, case.tensors(grad=True), case.reference(grad=True)
+    ours = _first_gradients(example, own, case.impl, second)
+    truth = _first_gradients(example, reference, "reference", second)
+    if second:
+        curved = _curved(truth)
+        if not curved:
+            pytest.skip("linear in everything: the second derivative is zero")
+        flat = curved - _curved(ours)
+        assert not flat, f"the gradients of {', '.join(sorted(flat))} have no graph"
+        ours = _second_gradients(example, own, ours)
+        truth = _second_gradients(example, reference, truth)
+    names = [n for n in example.differentiable if ours[n] is not None or truth[n] is not None]
     assert names
     return [(n, ours[n], truth[n]) for n in names]
 
 
-def _gradients_of(
-    example: Example, tensors: dict[str, Tensor], impl: str, second: bool
+def _first_gradients(
+    example: Example, tensors: dict[str, Tensor], impl: str, create_graph: bool
 ) -> dict[str, Tensor]:
-    """Of a weighted sum of the outputs; `second`: of the weighted sum of those gradients."""
+    """Of a weighted sum of the outputs."""
     outputs = [o for o in example.run(tensors, impl) if o.is_floating_point()]
     wanted = [tensors[name] for name in example.differentiable]
-    first = torch.autograd.grad(
-        outputs, wanted, [_weights(o, 1) for o in outputs], create_graph=second, allow_unused=True
+    weights = [_weights(o, 1) for o in outputs]
+    found = torch.autograd.grad(
+        outputs, wanted, weights, create_graph=create_graph, allow_unused=True
     )
-    if second:
-        kept = [g for g in first if g is not None and g.requires_grad]
-        if not kept:
-            pytest.skip("linear in everything: the second derivative is zero")
-        weights = [_weights(g, 2) for g in kept]
-        first = torch.autograd.grad(kept, wanted, weights, allow_unused=True)
-    return dict(zip(example.differentiable, first, strict=True))
+    return dict(zip(example.differentiable, found, strict=True))
+
+
+def _second_gradients(
+    example: Example, tensors: dict[str, Tensor], first: dict[str, Tensor]
+) -> dict[str, Tensor]:
+    """Of a weighted sum of the first gradients."""
+    kept = [first[name] for name in example.differentiable if name in _curved(first)]
+    wanted = [tensors[name] for name in example.differentiable]
+    found = torch.autograd.grad(kept, wanted, [_weights(g, 2) for g in kept], allow_unused=True)
+    return dict(zip(example.differentiable, found, strict=True))
+
+
+def _curved(first: dict[str, Tensor]) -> set[str]:
+    """The names whose gradients have gradients."""
+    return {name for name, g in first.items() if g is not None and g.requires_grad}
 
 
 def _weights(like: Tensor, seed: int) -> Tensor:

@@ -21,6 +21,7 @@ from bunraku_kernels.upsample_conv import (
 )
 from bunraku_kernels.upsample_conv.weights import phased, unphased
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 HERE = operators()["upsample_conv"].availability().here
 
@@ -129,6 +130,35 @@ def test_instance_norm_is_torchs_and_ignores_the_bias() -> None:
     truth = F.relu(F.instance_norm(F.conv2d(F.interpolate(x, scale_factor=2), w, b, padding=1)))
     close(upsample_conv2d(x, w, b, norm="instance", activation="relu", gain=1.0), truth)
     close(upsample_conv2d(x, w, norm="instance", activation="relu", gain=1.0), truth)
+
+
+class _LibraryProducts(TorchDispatchMode):
+    """What is left to cuBLAS and cuDNN outside our operators, which keep TF32 off."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[str] = set()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if any(word in str(func) for word in ("mm", "mv", "dot", "conv")):
+            self.seen.add(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("mode", ["nearest", "fir", "transposed"])
+def test_no_product_is_left_to_tf32(mode: str) -> None:
+    d = Draw(8)
+    given = [d.normal(*shape).requires_grad_() for shape in ((2, 3, 4, 5), (4, 3, 3, 3), (2, 3))]
+    products = _LibraryProducts()
+    with products:
+        x, w, style = given
+        y = upsample_conv2d(x, w, mode=mode, style=style, demodulate=True, activation="tanh")
+        first = torch.autograd.grad(y.square().sum(), given, create_graph=True)
+        torch.autograd.grad([g.square().sum() for g in first], given)
+    assert "bunraku.upsample_conv_product.default" in products.seen
+    assert {name for name in products.seen if not name.startswith("bunraku.")} == set()
 
 
 def test_phases_spend_nothing_on_zeros() -> None:

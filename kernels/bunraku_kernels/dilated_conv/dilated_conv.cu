@@ -14,9 +14,12 @@
 namespace bunraku_kernels {
 namespace {
 
+using bunraku::cuda::check;
 using bunraku::cuda::launch;
 
 constexpr std::size_t kMostSharedBytes = 160 * 1024; // A100 has 163 KB for a block
+constexpr std::size_t kLeastSharedBytes = 99 * 1024; // for a block, of capability 8.0 and later
+constexpr int kMostHidden = 256;
 
 template <typename T> constexpr int kUnits = Geometry<T>::kBlocks / 2 * kBlock; // of h, in a group
 
@@ -365,17 +368,27 @@ template <typename T> void pack(const Packings& packings, void* stream) {
   launch(pack_weights<T>, dim3(blocks, kMostPackings), dim3(threads), 0, stream, packings);
 }
 
-template <typename T> std::size_t shared_bytes(int warps, int h_rows) {
+template <typename T> constexpr std::size_t shared_bytes(int warps, int h_rows) {
   using G = Geometry<T>;
   const int own = (G::kStages * kPanel + h_rows) * G::kSignalStride;
   return sizeof(T) * (G::kStages * G::panel_elements(G::kBlocks) + warps * own);
 }
 
+std::size_t shared_capacity() {
+  int device = 0, bytes = 0;
+  check(cudaGetDevice(&device), "cudaGetDevice");
+  check(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
+        "cudaDeviceGetAttribute(MaxSharedMemoryPerBlockOptin)");
+  return std::min(static_cast<std::size_t>(bytes), kMostSharedBytes);
+}
+
 // As many warps as the frames want and shared memory holds.
 template <typename T> int warps_for(int frames, int h_rows) {
+  static_assert(shared_bytes<T>(1, kMostHidden) <= kLeastSharedBytes, "one warp fits everywhere");
+  const std::size_t capacity = shared_capacity();
   int warps =
       std::min(Geometry<T>::kWarps, (frames + Geometry<T>::kFrames - 1) / Geometry<T>::kFrames);
-  while (warps > 1 && shared_bytes<T>(warps, h_rows) > kMostSharedBytes)
+  while (warps > 1 && shared_bytes<T>(warps, h_rows) > capacity)
     --warps;
   return warps;
 }

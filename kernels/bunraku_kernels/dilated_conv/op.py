@@ -283,7 +283,35 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> N
     ctx.save_for_backward(weight, *tensors)
 
 
+class _LastDerivative(torch.autograd.Function):
+    """Passes a gradient on, as one that depends on `sources` in a way that nobody has written."""
+
+    @staticmethod
+    def forward(ctx: Any, gradient: Tensor, *sources: Tensor | None) -> Tensor:
+        return gradient.view_as(gradient)
+
+    @staticmethod
+    def backward(ctx: Any, *_: Tensor) -> Any:
+        raise InvalidInputError(
+            "dilated_conv is differentiable once: a second derivative was asked of it; "
+            "leave out create_graph=True, or detach its gradients"
+        )
+
+
+def _last_derivative(gradient: Tensor, *sources: Tensor | None) -> Tensor:
+    return _LastDerivative.apply(gradient, *sources)  # type: ignore[no-any-return,no-untyped-call]
+
+
 def _backward(ctx: Any, dx_out: Tensor | None, dskip: Tensor | None) -> tuple[Any, ...]:
+    if not torch.is_grad_enabled():
+        return _gradients(ctx, dx_out, dskip)
+    with torch.no_grad():
+        gradients = _gradients(ctx, dx_out, dskip)
+    sources = (dx_out, dskip, *ctx.saved_tensors)
+    return tuple(None if g is None else _last_derivative(g, *sources) for g in gradients)
+
+
+def _gradients(ctx: Any, dx_out: Tensor | None, dskip: Tensor | None) -> tuple[Any, ...]:
     weight, x, bias, condition, mixin, history, residual, _, skip, _ = ctx.saved_tensors
     (
         of_weight, _, of_x, of_bias, of_condition, of_mixin, of_history,

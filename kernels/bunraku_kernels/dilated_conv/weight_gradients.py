@@ -51,6 +51,6 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
     """a times b transposed, for each of the batch, not rounded to a half type."""
     if a.dtype not in HALF_TYPES:
         return torch.bmm(a, b.transpose(1, 2))
-    if a.device.type == "cuda":
+    if a.device.type == "cuda" and a.numel() > 0 and b.numel() > 0:  # out_dtype wants elements
         return torch.bmm(a, b.transpose(1, 2), out_dtype=torch.float32)
     return torch.bmm(a.float(), b.float().transpose(1, 2))

@@ -35,7 +35,8 @@ def examples() -> Iterator[Example]:
     yield _back("shrunk bilinear", _pixels(12, 9, 10), (20, 31), mask=(20, 31), resize="bilinear")
     yield _back("one pixel", _pixels(13, 1, 1), (3, 1), mask=(1, 1))
     yield _back("no frames", _pixels(14, 0, 5, 5), (4, 4), mask=(4, 4))
-    yield _given_memory()
+    yield _into_given_memory()
+    yield _back_given_memory()
 
 
 def _pixels(seed: int, *shape: int) -> Tensor:
@@ -76,19 +77,29 @@ def _back(
     return Example(f"back {name}", tensors, run, dtypes=(torch.float32,), scale=ONE_CODE)
 
 
-def _given_memory() -> Example:
-    """Into tensors that the caller brings, as a stream does frame after frame."""
+def _into_given_memory() -> Example:
+    """Into a tensor that the caller brings, as a stream does frame after frame."""
 
     def run(t: Tensors, impl: str) -> tuple[Tensor, ...]:
-        planes = t["frame"].new_empty((1, 3, 6, 8), dtype=t["y"].dtype)
+        planes = t["frame"].new_empty((1, 3, 6, 8), dtype=t["like"].dtype)
         frame_to_tensor(t["frame"], (6, 8), dtype=planes.dtype, out=planes, impl=impl)
+        return (planes,)
+
+    tensors = {"frame": _pixels(15, 10, 14), "like": torch.zeros(1, dtype=torch.float64)}
+    return Example("in given memory", tensors, run, dtypes=TYPES)
+
+
+def _back_given_memory() -> Example:
+    """Over the original itself."""
+
+    def run(t: Tensors, impl: str) -> tuple[Tensor, ...]:
         codes = t["frame"].clone()
         tensor_to_frame(t["y"], codes, mask=t["mask"], out=codes, impl=impl)
-        return planes, codes.to(torch.float32)
+        return (codes.to(torch.float32),)
 
     tensors = {
         "frame": _pixels(15, 10, 14),
         "y": Draw(92).uniform(1, 3, 6, 8),
         "mask": Draw(93).uniform(1, 1, 6, 8),
     }
-    return Example("given memory", tensors, run, dtypes=(torch.float32,), scale=ONE_CODE)
+    return Example("back given memory", tensors, run, dtypes=(torch.float32,), scale=ONE_CODE)

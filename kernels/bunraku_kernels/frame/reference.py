@@ -8,6 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+# PyTorch's kernel keeps the windows of a warp in 48 KB of shared memory, and raises where they do
+# not fit: in float64 beyond 46.
+MOST_SHRINKING_ON_GPU = 32
+
 
 def to_tensor(
     frame: Tensor,
@@ -63,9 +67,13 @@ def _resized(planes: Tensor, height: int, width: int, antialias: bool) -> Tensor
 
 
 def _interpolated(planes: Tensor, height: int, width: int, antialias: bool) -> Tensor:
-    return functional.interpolate(
-        planes, (height, width), mode="bilinear", align_corners=False, antialias=antialias
+    shrinks = max(planes.shape[2] / height, planes.shape[3] / width)
+    too_wide = planes.is_cuda and antialias and shrinks > MOST_SHRINKING_ON_GPU
+    at = planes.cpu() if too_wide else planes
+    resized = functional.interpolate(
+        at, (height, width), mode="bilinear", align_corners=False, antialias=antialias
     )
+    return resized.to(planes.device)
 
 
 def _by_channel(values: Sequence[float], like: Tensor) -> Tensor:

@@ -68,8 +68,14 @@ def _example(
     fused = "activation" in settings
     bias = {"bias": Draw(99).normal(x.shape[1])} if fused and with_bias else {}
 
+    # float32 whatever x is, so not among the tensors; a CUDA graph cannot capture its copy.
+    kernels = {f.device: f}
+
     def run(t: Tensors, impl: str) -> tuple[Tensor, ...]:
-        kernel = f.to(t["x"].device)  # float32 whatever x is: not among the tensors
+        device = t["x"].device
+        if device not in kernels:
+            kernels[device] = f.to(device)
+        kernel = kernels[device]
         if not fused:
             return (upfirdn(t["x"], kernel, impl=impl, **settings),)
         others = {key: value for key, value in settings.items() if key != "gain"}

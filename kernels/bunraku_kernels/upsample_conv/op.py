@@ -16,6 +16,7 @@ from torch import Tensor
 from bunraku_kernels.activations import activation_named
 from bunraku_kernels.dtypes import HALF_TYPES
 from bunraku_kernels.errors import InvalidInputError
+from bunraku_kernels.upsample_conv.exact_product import exact_product
 from bunraku_kernels.upsample_conv.phase_conv import NO_CLAMP, OPERATOR, Epilogue, phase_conv
 from bunraku_kernels.upsample_conv.weights import MODES, Pair, PhaseWeights, phase_weights
 
@@ -58,10 +59,10 @@ def upsample_conv2d(
     conv + bias over each picture's channel (variance + 1e-5) before f, in a second pass.
     activation, alpha, gain, clamp: as bias_act.
 
-    Returns [N, O, OH, OW] of x's type, channels-last where x is. Sums are in float32, and the
-    convolution of float32 never uses TF32; mixing the kernel's taps is a torch.matmul, exact unless
-    TF32 was allowed for it. Differentiable twice in x, weight, style and bias. Raises
-    InvalidInputError, and ImplementationUnavailableError for an `impl` that does not work here.
+    Returns [N, O, OH, OW] of x's type, channels-last where x is. Sums are in float32, and those of
+    float32 never use TF32, nor do their gradients. Differentiable twice in x, weight, style and
+    bias. Raises InvalidInputError, and ImplementationUnavailableError for an `impl` that does not
+    work here.
     """
     OPERATOR.check(impl)
     _check_tensors(x, weight, bias, ("N", "I", "H", "W"), ("O", "I", "kh", "kw"), 1, 0)
@@ -147,7 +148,7 @@ def _demodulation(weight: Tensor, style: Tensor | None, batch: int, wide: torch.
     energy = weight.to(wide).square().sum((2, 3))
     if style is None:
         return torch.rsqrt(energy.sum(1) + DEMODULATION_EPS).expand(batch, -1)
-    return torch.rsqrt(style.square() @ energy.t() + DEMODULATION_EPS)
+    return torch.rsqrt(exact_product(style.square(), energy.t()) + DEMODULATION_EPS)
 
 
 def _epilogue(

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from bunraku_kernels.dtypes import HALF_TYPES
 from bunraku_kernels.errors import InvalidInputError
+from bunraku_kernels.upsample_conv.exact_product import exact_product
 
 MODES = ("nearest", "fir", "transposed")
-BINOMIAL = (0.125, 0.375, 0.375, 0.125)  # the usual FIR of picture generators
 
 Pair = tuple[int, int]
 
@@ -69,7 +69,9 @@ def phase_weights(
     # "transposed" and "fir" convolve; "nearest" correlates, as conv2d does.
     turned = wide if mode == "nearest" else wide.flip(2, 3)
     mixing = _phases_of_taps(spread, kernel, up, start, lead)
-    flat = mixing.flatten(4).flatten(0, 3) @ turned.reshape(-1, kernel[0] * kernel[1]).t()
+    flat = exact_product(
+        mixing.flatten(4).flatten(0, 3), turned.reshape(-1, kernel[0] * kernel[1]).t()
+    )
     shape = (up[0] * up[1], mixing.shape[2], mixing.shape[3], weight.shape[0], weight.shape[1])
     weights = flat.to(weight.dtype).reshape(shape)
     return PhaseWeights(weights, up, start, (short[0], short[1]))
@@ -101,8 +103,14 @@ def _interpolator(mode: str, like: Tensor, fir: Tensor | None, up: Pair) -> Tens
         return like.new_ones(up)
     if mode != "fir":
         raise InvalidInputError(f"mode='{mode}': choose one of {', '.join(MODES)}")
-    taps = like.new_tensor(BINOMIAL) if fir is None else fir.to(like)
+    taps = _binomial(like) if fir is None else fir.to(like)
     return (torch.outer(taps, taps) if taps.ndim == 1 else taps) * (up[0] * up[1])
+
+
+def _binomial(like: Tensor) -> Tensor:
+    """[1, 3, 3, 1] / 8, the usual FIR of picture generators. Filled where it is used: a copy from
+    the host is not allowed while a CUDA graph is captured."""
+    return F.pad(like.new_full((2,), 0.375), (1, 1), value=0.125)
 
 
 def _phases_of_taps(spread: Tensor, kernel: Pair, up: Pair, crop: Pair, lead: Pair) -> Tensor:

@@ -28,10 +28,12 @@ KernelAttributes attributes_of(const void* kernel) {
 unsigned blocks_per_processor(unsigned block_threads, std::size_t shared_bytes) {
   if (block_threads == 0 || block_threads > 1024 || shared_bytes > most_shared_bytes())
     return 0;
-  const unsigned by_threads = 2048 / ((block_threads + 31) / 32 * 32);
+  const bool small = compute_capability() == 86;
+  const unsigned most_threads = small ? 1536 : 2048, most_blocks = small ? 16 : 32;
+  const unsigned by_threads = most_threads / ((block_threads + 31) / 32 * 32);
   const auto by_shared =
       static_cast<unsigned>((most_shared_bytes() + 1024) / (shared_bytes + 1024));
-  return std::min({by_threads, by_shared, 32u});
+  return std::min({by_threads, by_shared, most_blocks});
 }
 
 unsigned volume(dim3 size) {
@@ -55,13 +57,14 @@ Grouping grouping_of(const cudaLaunchConfig_t& config) {
 int compute_capability() {
   const char* text = std::getenv("BUNRAKU_EMULATOR_SM");
   const std::string value = text == nullptr || *text == '\0' ? "90" : text;
-  if (value != "80" && value != "90" && value != "100")
-    throw Fault("BUNRAKU_EMULATOR_SM is '" + value + "': use 80, 90 or 100");
+  if (value != "80" && value != "86" && value != "90" && value != "100")
+    throw Fault("BUNRAKU_EMULATOR_SM is '" + value + "': use 80, 86, 90 or 100");
   return std::stoi(value);
 }
 
 std::size_t most_shared_bytes() {
-  return (compute_capability() < 90 ? 163 : 227) * std::size_t{1024};
+  const int capability = compute_capability();
+  return (capability == 80 ? 163 : capability == 86 ? 99 : 227) * std::size_t{1024};
 }
 
 cudaError_t examine(const cudaLaunchConfig_t& config, const void* kernel, Grouping* grouping) {

@@ -10,7 +10,7 @@ namespace bunraku_emulator {
 constexpr unsigned processors = 4;
 constexpr unsigned cluster_processors = 16; // what one cluster may spread over
 
-/// 80, 90 or 100, from BUNRAKU_EMULATOR_SM.
+/// 80, 86, 90 or 100, from BUNRAKU_EMULATOR_SM.
 int compute_capability();
 std::size_t most_shared_bytes();
 

@@ -78,7 +78,7 @@ void Engine::meet(Warp& warp, const Thread& last) {
 void Engine::cluster_arrive() {
   Thread& thread = *m_running;
   if (compute_capability() < 90)
-    throw Fault("clusters need compute capability 9.0, this is BUNRAKU_EMULATOR_SM=80");
+    throw Fault("clusters need compute capability 9.0, BUNRAKU_EMULATOR_SM is lower");
   if (thread.cluster_arrived)
     throw Fault(name(thread) + " called cluster_arrive() twice without cluster_wait()");
   thread.cluster_arrived = true;

@@ -21,16 +21,19 @@ def forward(
     flip: bool, gain: float,
 ) -> Tensor:  # fmt: skip
     n, channels, height, width = x.shape
-    # One plane in each batch row. A zero follows each sample, up - 1 times.
-    spread = F.pad(x.reshape(-1, 1, height, 1, width, 1), (0, up[0] - 1, 0, 0, 0, up[1] - 1))
-    padded = F.pad(spread.reshape(n * channels, 1, height * up[1], width * up[0]), list(padding))
+    out = empty_output(x, f, up, down, padding)
+    if out.numel() == 0:
+        return out
+    # A zero follows each sample, up - 1 times.
+    spread = x.new_zeros(n, channels, height * up[1], width * up[0])
+    spread[:, :, :: up[1], :: up[0]] = x
+    padded = F.pad(spread, list(padding))
     weights = gain * (torch.outer(f, f) if f.ndim == 1 else f).to(x.dtype)
-    correlated = weights if flip else weights.flip(0, 1)
+    correlated = (weights if flip else weights.flip(0, 1)).expand(channels, 1, -1, -1)
     # A float32 product stays one: no TF32, whatever the caller's settings.
     with exact_float32():
-        y = F.conv2d(padded, correlated[None, None], stride=(down[1], down[0]))
-    out = empty_output(x, f, up, down, padding)
-    return out.copy_(y.reshape(out.shape))
+        y = F.conv2d(padded, correlated, stride=(down[1], down[0]), groups=channels)
+    return out.copy_(y)
 
 
 @computed_in_float32

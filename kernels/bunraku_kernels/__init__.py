@@ -8,6 +8,7 @@ Each operator is a folder with one public function: `from bunraku_kernels.bias_a
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import Any
 
 _HOMES = {
@@ -22,6 +23,8 @@ __all__ = ["ImplementationUnavailableError", "InvalidInputError", "KernelError",
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"bunraku_kernels has no '{name}'; it has {', '.join(__all__)}")
+    if name == "available" and importlib.util.find_spec("torch") is None:
+        raise ImportError("bunraku_kernels needs torch: pip install '.[kernels]' in a clone")
     return getattr(importlib.import_module(f"bunraku_kernels.{_HOMES[name]}"), name)
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from bunraku_kernels import backends
 from bunraku_kernels.errors import InvalidInputError
+from bunraku_kernels.registration import registered
 from bunraku_kernels.registry import Implementation, Operator
 from bunraku_kernels.wavenet_sample.prepared import PreparedWeights
 from bunraku_kernels.wavenet_sample.state import WaveNetState
@@ -228,7 +229,7 @@ def rounded_to_bfloat16(weights: WaveNetWeights) -> WaveNetWeights:
     return WaveNetWeights(weights.distribution, weights.dilations, **tensors)  # type: ignore[arg-type]
 
 
-@torch.library.custom_op("bunraku::wavenet_sample_", mutates_args=CHANGED)
+@registered("wavenet_sample_", mutates_args=CHANGED)
 def _sample(
     weights: list[Tensor], condition: Tensor, history: Tensor, last: Tensor, time: Tensor,
     stream: Tensor, dilations: list[int], distribution: str, weight_type: str, temperature: float,
@@ -240,7 +241,7 @@ def _sample(
     return samples
 
 
-@torch.library.custom_op("bunraku::wavenet_log_likelihood_", mutates_args=CHANGED)
+@registered("wavenet_log_likelihood_", mutates_args=CHANGED)
 def _log_likelihood(
     weights: list[Tensor], samples: Tensor, condition: Tensor, history: Tensor, last: Tensor,
     time: Tensor, stream: Tensor, dilations: list[int], distribution: str, weight_type: str,

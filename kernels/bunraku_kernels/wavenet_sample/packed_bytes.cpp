@@ -17,7 +17,8 @@ constexpr std::align_val_t kAlign{kHugePage};
 } // namespace
 
 PackedBytes::PackedBytes(std::size_t size) {
-  const std::size_t whole = std::max<std::size_t>((size + kHugePage - 1) / kHugePage, 1) * kHugePage;
+  const std::size_t whole =
+      std::max<std::size_t>((size + kHugePage - 1) / kHugePage, 1) * kHugePage;
   m_data.reset(static_cast<std::byte*>(::operator new(whole, kAlign)));
 #if defined(__linux__)
   madvise(m_data.get(), whole, MADV_HUGEPAGE); // a wish: without it all works, a little slower

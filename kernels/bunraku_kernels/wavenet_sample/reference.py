@@ -86,7 +86,9 @@ def advance(state: WaveNetState, y: Tensor) -> None:
 # ---- choosing -----------------------------------------------------------------------------------
 
 
-def choose(weights: WaveNetWeights, outputs: Tensor, uniforms: Tensor, temperature: float) -> Tensor:
+def choose(
+    weights: WaveNetWeights, outputs: Tensor, uniforms: Tensor, temperature: float
+) -> Tensor:
     """A sample [B] from outputs [B, O] and uniforms [B, 4]."""
     if weights.is_categorical:
         return choose_class(outputs, uniforms[:, 0], temperature).to(torch.int32)

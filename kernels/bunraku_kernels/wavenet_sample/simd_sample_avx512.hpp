@@ -44,9 +44,8 @@ inline Vec gate_product(Vec a, Vec b) {
 }
 
 // 32 registers: 16 sums, beside the activations of each column and a vector of weights.
-constexpr int tile_vectors(int columns, int registers_a_sum) {
-  const int sums = columns * registers_a_sum;
-  return sums >= 8 ? 2 : sums >= 4 ? 4 : 8;
+constexpr int tile_vectors(int columns) {
+  return columns >= 4 ? 4 : 8;
 }
 
 } // namespace

@@ -19,11 +19,11 @@ class WaveNetState:
     """[B, sum of dilations, R], of the weights' type: one ring for each layer, layer after layer;
     slot (t mod dilation) of a layer's ring holds its input at time t."""
     last: Tensor
-    """[B, 2], of the weights' type: the sample before the last, and the last (a class as a number)."""
+    """[B, 2], of the weights' type: the sample before the last, the last; classes as numbers."""
     time: Tensor
     """[B], int64: samples since the stream began."""
     stream: Tensor
-    """[B], int64: the stream's number in the random generator, its index in the batch unless set."""
+    """[B], int64: the stream's number in the random generator, at first its index in the batch."""
     silence: float
     """What `last` is before the first sample."""
 
@@ -32,13 +32,14 @@ class WaveNetState:
         """The state before the first sample: nothing was heard but silence."""
         if batch < 0:
             raise InvalidInputError(f"batch={batch}: 0 or more streams")
-        place = {"device": weights.device, "dtype": weights.dtype}
+        device, dtype = weights.device, weights.dtype
         silence = float(weights.outputs // 2) if weights.is_categorical else 0.0
+        slots, channels = weights.history_frames, weights.residual_channels
         return cls(
-            torch.zeros(batch, weights.history_frames, weights.residual_channels, **place),
-            torch.full((batch, 2), silence, **place),
-            torch.zeros(batch, dtype=torch.int64, device=weights.device),
-            torch.arange(batch, dtype=torch.int64, device=weights.device),
+            torch.zeros(batch, slots, channels, dtype=dtype, device=device),
+            torch.full((batch, 2), silence, dtype=dtype, device=device),
+            torch.zeros(batch, dtype=torch.int64, device=device),
+            torch.arange(batch, dtype=torch.int64, device=device),
             silence,
         )
 
@@ -55,8 +56,13 @@ class WaveNetState:
 
     def snapshot(self) -> WaveNetState:
         """A copy that later samples do not change."""
-        tensors = (self.history, self.last, self.time, self.stream)
-        return WaveNetState(*(tensor.clone() for tensor in tensors), self.silence)
+        return WaveNetState(
+            self.history.clone(),
+            self.last.clone(),
+            self.time.clone(),
+            self.stream.clone(),
+            self.silence,
+        )
 
     def restore(self, snapshot: WaveNetState) -> None:
         """Take over the values of a snapshot, in place."""

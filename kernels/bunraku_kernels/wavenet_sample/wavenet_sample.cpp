@@ -21,19 +21,12 @@ struct NamedKernels {
   const WaveNetSampleKernels* kernels;
 };
 
-bool has_byte_products() noexcept {
-#if defined(BUNRAKU_HAVE_AVX512)
-  return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni");
-#else
-  return false;
-#endif
-}
-
 std::vector<NamedKernels> kernels_at_hand() {
   std::vector<NamedKernels> list;
   for (const Isa isa : bunraku::isas_at_hand()) {
 #if defined(BUNRAKU_HAVE_AVX512)
-    if (isa == Isa::Avx512 && has_byte_products())
+    if (isa == Isa::Avx512 && __builtin_cpu_supports("avx512bf16") &&
+        __builtin_cpu_supports("avx512vnni"))
       list.push_back({"avx512ext", &kWaveNetSampleAvx512Ext});
     if (isa == Isa::Avx512)
       list.push_back({"avx512", &kWaveNetSampleAvx512});
@@ -42,6 +35,8 @@ std::vector<NamedKernels> kernels_at_hand() {
     if (isa == Isa::Avx2)
       list.push_back({"avx2", &kWaveNetSampleAvx2});
 #endif
+    if (isa == Isa::Neon) // the portable unit's vectors are NEON registers there
+      list.push_back({"neon", &kWaveNetSamplePortable});
     if (isa == Isa::Portable)
       list.push_back({"portable", &kWaveNetSamplePortable});
   }
@@ -79,7 +74,7 @@ std::uint16_t to_bfloat16(float value) noexcept {
 }
 
 int to_int8(float value, float scale) noexcept {
-  return scale > 0.0f ? static_cast<int>(std::lrint(value / scale)) : 0;
+  return scale > 0.0f ? static_cast<int>(std::clamp(std::rint(value / scale), -127.0f, 127.0f)) : 0;
 }
 
 float int8_scale(const float* row, int columns) noexcept {
@@ -201,11 +196,10 @@ MatrixPlan PackedWaveNet::pack(const float* weights, int rows, int columns, bool
   matrix.vectors = gated ? 2 * padded(rows / 2) / m_lanes : padded(rows) / m_lanes;
   matrix.groups = round_up(columns, m_format.input_multiple) / m_format.group_inputs;
   const bool scaled = bytes_of(m_format.code) == 1;
-  auto* scale = scaled ? reinterpret_cast<float*>(
-                             take(sizeof(float) * product(static_cast<std::size_t>(m_lanes), matrix.vectors)))
-                       : nullptr;
-  std::byte* to = take(product(product(static_cast<std::size_t>(m_lanes), matrix.vectors),
-                               matrix.groups * m_format.group_inputs * bytes_of(m_format.code)));
+  const std::size_t outputs = product(static_cast<std::size_t>(m_lanes), matrix.vectors);
+  auto* scale = reinterpret_cast<float*>(take(scaled ? sizeof(float) * outputs : 0));
+  std::byte* to =
+      take(product(outputs, matrix.groups * m_format.group_inputs * bytes_of(m_format.code)));
   matrix.scale = scale;
   matrix.data = to;
   const auto row_at = [&](int v, int lane) {
@@ -230,16 +224,19 @@ MatrixPlan PackedWaveNet::pack(const float* weights, int rows, int columns, bool
 
 const float* PackedWaveNet::pad(const float* values, int rows, int columns) {
   const std::size_t stride = static_cast<std::size_t>(padded(columns));
-  auto* to = reinterpret_cast<float*>(take(sizeof(float) * stride * static_cast<std::size_t>(rows)));
+  auto* to =
+      reinterpret_cast<float*>(take(sizeof(float) * stride * static_cast<std::size_t>(rows)));
   for (int r = 0; r < rows; ++r)
-    std::copy_n(values + product(static_cast<std::size_t>(r), columns), columns, to + product(stride, r));
+    std::copy_n(values + product(static_cast<std::size_t>(r), columns), columns,
+                to + product(stride, r));
   return to;
 }
 
 std::size_t PackedWaveNet::matrix_size(int rows, int columns) const noexcept {
   const auto outputs = static_cast<std::size_t>(padded(rows));
   const int inputs = round_up(columns, m_format.input_multiple);
-  const std::size_t scale = bytes_of(m_format.code) == 1 ? round_up_bytes(sizeof(float) * outputs) : 0;
+  const std::size_t scale =
+      bytes_of(m_format.code) == 1 ? round_up_bytes(sizeof(float) * outputs) : 0;
   return scale + round_up_bytes(product(product(outputs, inputs), bytes_of(m_format.code)));
 }
 
@@ -310,14 +307,14 @@ SampleWorkspace::SampleWorkspace(const PackedWaveNet& model, int batch) : m_batc
   for (int pass = 0; pass < 2; ++pass) {
     used = 0;
     m_work.x = floats(columns * static_cast<std::size_t>(plan.residual_padded));
-    m_work.hidden = floats(columns * static_cast<std::size_t>(std::max(plan.hidden_padded, plan.residual_padded)));
+    m_work.hidden = floats(
+        columns * static_cast<std::size_t>(std::max(plan.hidden_padded, plan.residual_padded)));
     m_work.skip = floats(columns * static_cast<std::size_t>(plan.skip_padded));
     m_work.logits = floats(columns * static_cast<std::size_t>(plan.outputs_padded));
     m_work.row = floats(static_cast<std::size_t>(plan.residual_padded));
     m_work.past = activations(product(columns, m_frames_at_once));
     m_work.input = activations(columns);
-    m_work.gated[0] = activations(columns);
-    m_work.gated[1] = activations(columns);
+    m_work.gated = activations(columns);
     m_work.head = activations(columns);
     m_uniforms = floats(product(4 * columns, m_frames_at_once));
     float* shared = floats(columns * gated); // by the layers that keep nothing for the next frame
@@ -338,7 +335,8 @@ SampleWorkspace::SampleWorkspace(const PackedWaveNet& model, int batch) : m_batc
 
 namespace {
 
-void find_slots(const SamplePlan& plan, const SampleWork& work, const SampleRequest& request) noexcept {
+void find_slots(const SamplePlan& plan, const SampleWork& work,
+                const SampleRequest& request) noexcept {
   for (int b = 0; b < request.batch; ++b)
     for (int l = 0; l < plan.layer_count; ++l) {
       const std::int64_t dilation = plan.layers[l].dilation;
@@ -347,15 +345,16 @@ void find_slots(const SamplePlan& plan, const SampleWork& work, const SampleRequ
     }
 }
 
-void draw_uniforms(const SampleRequest& request, std::int64_t first, int count, float* to) noexcept {
+void draw_uniforms(const SampleRequest& request, std::int64_t first, int count,
+                   float* to) noexcept {
   const auto low = [](std::uint64_t v) { return static_cast<std::uint32_t>(v); };
   const auto high = [](std::uint64_t v) { return static_cast<std::uint32_t>(v >> 32); };
   for (int i = 0; i < count; ++i)
     for (int b = 0; b < request.batch; ++b) {
       const auto t = static_cast<std::uint64_t>(request.time[b] + first + i);
       const auto stream = static_cast<std::uint64_t>(request.stream[b]);
-      const bunraku::UInt32x4 word = bunraku::philox4x32_10({low(t), high(t), low(stream), 0},
-                                                            {low(request.seed), high(request.seed)});
+      const bunraku::UInt32x4 word = bunraku::philox4x32_10(
+          {low(t), high(t), low(stream), 0}, {low(request.seed), high(request.seed)});
       *to++ = bunraku::unit_open(word.x);
       *to++ = bunraku::unit_open(word.y);
       *to++ = bunraku::unit_open(word.z);
@@ -374,10 +373,17 @@ void run_wavenet(const PackedWaveNet& model, SampleWorkspace& workspace,
   for (std::int64_t first = 0; first < request.frames; first += at_once) {
     const int count = static_cast<int>(std::min<std::int64_t>(at_once, request.frames - first));
     draw_uniforms(request, first, count, workspace.uniforms());
-    const SampleCall call{request.condition, request.history,        request.last,
-                          workspace.uniforms(), request.samples,     request.log_likelihood,
-                          request.frames,    first,                  count,
-                          request.batch,     request.temperature};
+    const SampleCall call{request.condition,
+                          request.history,
+                          request.last,
+                          workspace.uniforms(),
+                          request.samples,
+                          request.log_likelihood,
+                          request.frames,
+                          first,
+                          count,
+                          request.batch,
+                          request.temperature};
     model.run()(plan, workspace.work(), call);
   }
   for (int b = 0; b < request.batch; ++b)

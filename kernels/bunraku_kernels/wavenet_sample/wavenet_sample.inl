@@ -1,191 +1,8 @@
-// The kernels of the sampler, over the Vec of the simd header and the Int8Dot of the unit included
-// before. Outputs lie in the lanes; a register tile holds some vectors of outputs times some
-// columns (streams, or frames of one stream), and all inputs are summed into it in the same order
-// whatever the tile, so that a stream's samples do not depend on its neighbours.
+// The layers and the loop over frames, over what the unit included before: the Vec of its simd
+// header, sample_product.inl, sample_choice.inl and its own Dot classes.
 
 namespace bunraku_kernels {
 namespace {
-
-using namespace bunraku;
-
-#if defined(__GNUC__) || defined(__clang__)
-#define BUNRAKU_INLINE inline __attribute__((always_inline))
-#define BUNRAKU_INLINED_LAMBDA __attribute__((always_inline))
-#else
-#define BUNRAKU_INLINE inline
-#define BUNRAKU_INLINED_LAMBDA
-#endif
-
-// ---- 16-bit activations for 8-bit weights
-
-constexpr float kMostQuanta = 127.0f;
-
-struct Quantum {
-  float size;
-  float inverse;
-};
-
-// `bound` of the values; 0: look for the largest.
-inline Quantum quantum_of(const float* x, int count, float bound) {
-  if (bound == 0.0f) {
-    Vec most = zero();
-    for (int i = 0; i < count; i += kLanes)
-      most = max(most, abs(load(x + i)));
-    bound = largest_of_lanes(most);
-  }
-  return {bound * (1.0f / kMostQuanta), bound > 0.0f ? kMostQuanta / bound : 0.0f};
-}
-
-// ---- products: how a group of weights meets a group of activations ------------------------------
-
-template <int Value> struct Width {
-  static constexpr int value = Value;
-};
-
-// Of a vector of weights.
-template <class Dot> constexpr int dot_bytes() {
-  return kLanes * Dot::format.group_inputs * bytes_of(Dot::format.code);
-}
-
-struct Float32Dot {
-  using Weights = Vec;
-  using Activations = Vec;
-  using Sum = Vec;
-  static constexpr WeightFormat format{WeightCode::Float32, 1, 1, 1};
-  static constexpr int vectors(int columns) { return tile_vectors(columns, 1); }
-
-  static BUNRAKU_INLINE Weights weights(const std::byte* p) {
-    return load(reinterpret_cast<const float*>(p));
-  }
-  static BUNRAKU_INLINE Activations activations(const std::uint32_t* words, int group) {
-    return broadcast(reinterpret_cast<const float*>(words)[group]);
-  }
-  static BUNRAKU_INLINE Sum begin(const float* y, const std::uint32_t*, int) { return load(y); }
-  static BUNRAKU_INLINE void add_product(Sum& sum, Weights w, Activations x) {
-    sum = mul_add(w, x, sum);
-  }
-  static BUNRAKU_INLINE Vec finish(Sum sum, const float*, const float*, Vec) { return sum; }
-
-  static BUNRAKU_INLINE float encode(std::uint32_t* words, const float* x, int groups, float) {
-    auto* out = reinterpret_cast<float*>(words);
-    for (int i = 0; i < groups; i += kLanes)
-      store(out + i, load(x + i));
-    return 1.0f;
-  }
-};
-
-// Weights of 16 bits made floats on the way: activations stay float32.
-struct WideBfloat16Dot {
-  struct Weights {
-    Vec even, odd;
-  };
-  struct Activations {
-    Vec even, odd;
-  };
-  using Sum = Vec;
-  static constexpr WeightFormat format{WeightCode::Bfloat16, 2, 2, 2};
-  static constexpr int vectors(int columns) { return tile_vectors(columns, 1); }
-
-  static BUNRAKU_INLINE Weights weights(const std::byte* p) { return {even_halves(p), odd_halves(p)}; }
-  static BUNRAKU_INLINE Activations activations(const std::uint32_t* words, int group) {
-    const auto* x = reinterpret_cast<const float*>(words) + 2 * group;
-    return {broadcast(x[0]), broadcast(x[1])};
-  }
-  static BUNRAKU_INLINE Sum begin(const float* y, const std::uint32_t*, int) { return load(y); }
-  static BUNRAKU_INLINE void add_product(Sum& sum, const Weights& w, const Activations& x) {
-    sum = mul_add(w.odd, x.odd, mul_add(w.even, x.even, sum));
-  }
-  static BUNRAKU_INLINE Vec finish(Sum sum, const float*, const float*, Vec) { return sum; }
-
-  static BUNRAKU_INLINE float encode(std::uint32_t* words, const float* x, int groups, float) {
-    return Float32Dot::encode(words, x, 2 * groups, 0.0f);
-  }
-};
-
-// body(Width<0>) to body(Width<count - 1>), before the compiler decides what lies in registers.
-template <class Body, int... I>
-BUNRAKU_INLINE void unroll(std::integer_sequence<int, I...>, Body body) {
-  (body(Width<I>{}), ...);
-}
-#define BUNRAKU_UNROLL(count, index, ...)                                                          \
-  unroll(std::make_integer_sequence<int, count>{},                                                 \
-         [&](auto index##_constant) BUNRAKU_INLINED_LAMBDA {                                       \
-           constexpr int index = decltype(index##_constant)::value;                                \
-           __VA_ARGS__                                                                             \
-         })
-
-// One register tile: y[c][v] += W x[c] over the vectors from `weights` on.
-template <class Dot, int Vectors, int Columns>
-BUNRAKU_INLINE void multiply_tile(const std::byte* weights, std::int64_t group_bytes, int groups,
-                                  const float* scale, const ActivationColumns& x, int column,
-                                  float* y, std::int64_t y_stride) {
-  constexpr int bytes = dot_bytes<Dot>();
-  const std::int64_t stride = x.stride;
-  const std::uint32_t* words = x.words + column * stride;
-  const float* scales = x.scale + column;
-  typename Dot::Sum sum[Columns * Vectors];
-  BUNRAKU_UNROLL(Columns * Vectors, i, {
-    constexpr int c = i / Vectors, v = i % Vectors;
-    sum[i] = Dot::begin(y + c * y_stride + v * kLanes, words + c * stride, groups);
-  });
-#pragma GCC unroll 1
-  for (int g = 0; g < groups; ++g) {
-    typename Dot::Activations in[Columns];
-    BUNRAKU_UNROLL(Columns, c, { in[c] = Dot::activations(words + c * stride, g); });
-    BUNRAKU_UNROLL(Vectors, v, {
-      const typename Dot::Weights w = Dot::weights(weights + v * bytes);
-      BUNRAKU_UNROLL(Columns, c, { Dot::add_product(sum[c * Vectors + v], w, in[c]); });
-    });
-    weights += group_bytes;
-  }
-  BUNRAKU_UNROLL(Columns * Vectors, i, {
-    constexpr int c = i / Vectors, v = i % Vectors;
-    float* to = y + c * y_stride + v * kLanes;
-    store(to, Dot::finish(sum[i], to, scale + v * kLanes, broadcast(scales[c])));
-  });
-}
-
-template <class Dot, int Columns>
-BUNRAKU_INLINE void multiply_columns(const MatrixPlan& matrix, const std::byte* tile, int first,
-                                     int height, const ActivationColumns& x, int column, float* y,
-                                     std::int64_t y_stride) {
-  constexpr int bytes = dot_bytes<Dot>(), most = Dot::vectors(Columns);
-  const auto run = [&](auto width, int v) {
-    multiply_tile<Dot, decltype(width)::value, Columns>(
-        tile + v * bytes, static_cast<std::int64_t>(height) * bytes, matrix.groups,
-        matrix.scale + (first + v) * kLanes, x, column, y + column * y_stride + (first + v) * kLanes,
-        y_stride);
-  };
-  int v = 0;
-  for (; v + most <= height; v += most)
-    run(Width<most>{}, v);
-  if constexpr (most > 4)
-    for (; v + 4 <= height; v += 4)
-      run(Width<4>{}, v);
-  if constexpr (most > 2)
-    for (; v + 2 <= height; v += 2)
-      run(Width<2>{}, v);
-  for (; v < height; ++v)
-    run(Width<1>{}, v);
-}
-
-// y[c] += W x[c].
-template <class Dot>
-void multiply(const MatrixPlan& matrix, const ActivationColumns& x, int columns, float* y,
-              std::int64_t y_stride) {
-  const std::byte* tile = matrix.data;
-  for (int first = 0; first < matrix.vectors; first += kTileVectors) {
-    const int height = matrix.vectors - first < kTileVectors ? matrix.vectors - first : kTileVectors;
-    int c = 0;
-    for (; c + 4 <= columns; c += 4)
-      multiply_columns<Dot, 4>(matrix, tile, first, height, x, c, y, y_stride);
-    for (; c + 2 <= columns; c += 2)
-      multiply_columns<Dot, 2>(matrix, tile, first, height, x, c, y, y_stride);
-    for (; c < columns; ++c)
-      multiply_columns<Dot, 1>(matrix, tile, first, height, x, c, y, y_stride);
-    tile += static_cast<std::int64_t>(height) * matrix.groups * dot_bytes<Dot>();
-  }
-}
 
 // ---- layers -------------------------------------------------------------------------------------
 
@@ -291,11 +108,11 @@ BUNRAKU_INLINE void keep_input(const SamplePlan& plan, const SampleWork& work,
 // h = tanh(filter) * sigmoid(gate), as activations.
 template <class Dot>
 BUNRAKU_INLINE void gate(const SamplePlan& plan, const SampleWork& work, const float* z, int batch,
-                         const ActivationColumns& gated, int groups) {
+                         int groups) {
   for (int b = 0; b < batch; ++b) {
     for (int i = 0; i < plan.residual_padded; i += kLanes)
       store(work.hidden + i, gate_product(load(z + 2 * i), load(z + 2 * i + kLanes)));
-    encode<Dot>(gated, b, work.hidden, groups, 1.0f);
+    encode<Dot>(work.gated, b, work.hidden, groups, 1.0f);
     z += 2 * plan.residual_padded;
   }
 }
@@ -316,11 +133,10 @@ void run_layer(const SamplePlan& plan, const SampleWork& work, const SampleCall&
   const std::int64_t z_stride = 2 * plan.residual_padded;
   float* z = scratch.z + within * call.batch * z_stride;
   multiply<Dot>(layer.current, work.input, call.batch, z, z_stride);
-  const ActivationColumns& gated = work.gated[index & 1];
-  gate<Dot>(plan, work, z, call.batch, gated, layer.skip.groups);
+  gate<Dot>(plan, work, z, call.batch, layer.skip.groups);
   if (index + 1 < plan.layer_count)
-    multiply<Dot>(layer.residual, gated, call.batch, work.x, plan.residual_padded);
-  multiply<Dot>(layer.skip, gated, call.batch, work.skip, plan.skip_padded);
+    multiply<Dot>(layer.residual, work.gated, call.batch, work.x, plan.residual_padded);
+  multiply<Dot>(layer.skip, work.gated, call.batch, work.skip, plan.skip_padded);
 }
 
 // ---- the two ends -------------------------------------------------------------------------------
@@ -358,7 +174,8 @@ BUNRAKU_INLINE void fill_rows(float* to, const float* row, int floats, int batch
 }
 
 template <class Dot>
-BUNRAKU_INLINE void rectify(const SampleWork& work, float* rows, int floats, int batch, int groups) {
+BUNRAKU_INLINE void rectify(const SampleWork& work, float* rows, int floats, int batch,
+                            int groups) {
   for (int b = 0; b < batch; ++b) {
     float* row = rows + static_cast<std::int64_t>(b) * floats;
     for (int i = 0; i < floats; i += kLanes)
@@ -367,8 +184,7 @@ BUNRAKU_INLINE void rectify(const SampleWork& work, float* rows, int floats, int
   }
 }
 
-template <class Dot>
-void run_head(const SamplePlan& plan, const SampleWork& work, int batch) {
+template <class Dot> void run_head(const SamplePlan& plan, const SampleWork& work, int batch) {
   rectify<Dot>(work, work.skip, plan.skip_padded, batch, plan.out.groups);
   fill_rows(work.hidden, plan.out_bias, plan.hidden_padded, batch);
   multiply<Dot>(plan.out, work.head, batch, work.hidden, plan.hidden_padded);
@@ -377,138 +193,8 @@ void run_head(const SamplePlan& plan, const SampleWork& work, int batch) {
   multiply<Dot>(plan.end, work.head, batch, work.logits, plan.outputs_padded);
 }
 
-// e^x for x <= 0, within 2 units in the last place; without branches, so that loops vectorise.
-BUNRAKU_INLINE float exp_below_one(float x) {
-  const float bounded = x > -87.0f ? x : -87.0f;
-  const auto k = static_cast<std::int32_t>(bounded * 1.44269504088896341f - 0.5f);
-  const float n = static_cast<float>(k);
-  const float r = (bounded - n * 0.693359375f) - n * -2.12194440e-4f; // ln 2 in two parts
-  float p = 1.98412698e-4f; // 1/7!, and so on down
-  p = p * r + 1.38888889e-3f;
-  p = p * r + 8.33333333e-3f;
-  p = p * r + 4.16666667e-2f;
-  p = p * r + 1.66666667e-1f;
-  p = p * r + 0.5f;
-  p = p * r * r + r;
-  const std::int32_t bits = (k + 127) * (1 << 23);
-  float scale;
-  std::memcpy(&scale, &bits, sizeof scale);
-  return scale * p + scale;
-}
-
-BUNRAKU_INLINE float largest(const float* values, int count) {
-  int i = 0;
-  Vec most = broadcast(values[0]);
-  for (; i + kLanes <= count; i += kLanes)
-    most = max(most, load(values + i));
-  float best = largest_of_lanes(most);
-  for (; i < count; ++i)
-    best = values[i] > best ? values[i] : best;
-  return best;
-}
-
-BUNRAKU_INLINE int first_largest(const float* values, int count) {
-  const float best = largest(values, count);
-  for (int i = 0; i < count; ++i)
-    if (values[i] == best)
-      return i;
-  return 0; // only where all are NaN
-}
-
-// The class whose share of [0, 1) holds u, for weights e^(logit / temperature); `logits` become
-// those weights. Sums of 16 first: which class it is does not hang on a chain of `count` additions.
-int choose_class(float* logits, int count, float temperature, float u) {
-  if (temperature == 0.0f)
-    return first_largest(logits, count);
-  constexpr int block = 16, most_blocks = 64;
-  const float best = largest(logits, count);
-  const float inverse = temperature > 1e-30f ? 1.0f / temperature : 1e30f;
-  for (int i = 0; i < count; ++i)
-    logits[i] = exp_below_one((logits[i] - best) * inverse);
-  const int width = block * (1 + (count - 1) / (block * most_blocks));
-  float sums[most_blocks] = {};
-  float total = 0.0f;
-  for (int first = 0; first < count; first += width) {
-    const int end = first + width < count ? first + width : count;
-    float sum = 0.0f;
-    for (int i = first; i < end; ++i)
-      sum += logits[i];
-    sums[first / width] = sum;
-    total += sum;
-  }
-  const float wanted = u * total;
-  float below = 0.0f;
-  int first = 0;
-  while (first + width < count && below + sums[first / width] <= wanted) {
-    below += sums[first / width];
-    first += width;
-  }
-  for (int i = first; i < count; ++i) {
-    below += logits[i];
-    if (below > wanted)
-      return i;
-  }
-  return count - 1;
-}
-
-constexpr float kLeastLogScale = -7.0f;
-
-BUNRAKU_INLINE float spread_of(float log_scale) {
-  return expf(log_scale > kLeastLogScale ? log_scale : kLeastLogScale);
-}
-
-BUNRAKU_INLINE float clamp_to_one(float y) {
-  return y > 1.0f ? 1.0f : y < -1.0f ? -1.0f : y;
-}
-
-float choose_value(const SamplePlan& plan, float* logits, float temperature, const float* u) {
-  if (plan.output == WaveNetOutput::Gaussian) {
-    if (temperature == 0.0f)
-      return clamp_to_one(logits[0]);
-    const float normal = sqrtf(-2.0f * logf(u[0])) * cosf(6.28318530717958648f * u[1]);
-    return clamp_to_one(logits[0] + temperature * spread_of(logits[1]) * normal);
-  }
-  const int components = plan.outputs / 3;
-  const int component = choose_class(logits, components, temperature, u[0]);
-  const float mean = logits[components + component];
-  if (temperature == 0.0f)
-    return clamp_to_one(mean);
-  const float logistic = logf(u[1]) - log1pf(-u[1]);
-  return clamp_to_one(mean + temperature * spread_of(logits[2 * components + component]) * logistic);
-}
-
-// ---- log-likelihood of given samples ------------------------------------------------------------
-
-double log_sum_exp(const float* values, int count) {
-  const float best = largest(values, count);
-  double sum = 0.0;
-  for (int i = 0; i < count; ++i)
-    sum += exp(static_cast<double>(values[i]) - best);
-  return best + log(sum);
-}
-
-double logistic_log_density(double y, double mean, double log_scale) {
-  const double z = fabs(y - mean) / exp(log_scale);
-  return -z - log_scale - 2.0 * log1p(exp(-z));
-}
-
-double value_log_density(const SamplePlan& plan, float* logits, float y) {
-  const auto bounded = [](float s) { return s > kLeastLogScale ? s : kLeastLogScale; };
-  if (plan.output == WaveNetOutput::Gaussian) {
-    const double log_scale = bounded(logits[1]);
-    const double z = (static_cast<double>(y) - logits[0]) / exp(log_scale);
-    return -0.5 * z * z - log_scale - 0.918938533204672742; // log sqrt(2 pi)
-  }
-  const int components = plan.outputs / 3;
-  const double weights = log_sum_exp(logits, components);
-  for (int i = 0; i < components; ++i)
-    logits[i] = static_cast<float>(logits[i] - weights +
-                                   logistic_log_density(y, logits[components + i],
-                                                        bounded(logits[2 * components + i])));
-  return log_sum_exp(logits, components);
-}
-
-void finish_frame(const SamplePlan& plan, const SampleWork& work, const SampleCall& call, int frame) {
+void finish_frame(const SamplePlan& plan, const SampleWork& work, const SampleCall& call,
+                  int frame) {
   const bool codes = plan.output == WaveNetOutput::Categorical;
   for (int b = 0; b < call.batch; ++b) {
     float* logits = work.logits + static_cast<std::int64_t>(b) * plan.outputs_padded;
@@ -518,7 +204,8 @@ void finish_frame(const SamplePlan& plan, const SampleWork& work, const SampleCa
     if (codes) {
       std::int32_t& code = static_cast<std::int32_t*>(call.samples)[t];
       if (call.log_likelihood)
-        call.log_likelihood[t] = static_cast<float>(logits[code] - log_sum_exp(logits, plan.outputs));
+        call.log_likelihood[t] =
+            static_cast<float>(logits[code] - log_sum_exp(logits, plan.outputs));
       else
         code = choose_class(logits, plan.outputs, call.temperature, u[0]);
       y = static_cast<float>(code);

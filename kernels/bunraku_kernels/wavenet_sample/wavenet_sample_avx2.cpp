@@ -37,15 +37,16 @@ inline Vec gate_product(Vec a, Vec b) {
 }
 
 // 16 registers: 8 sums, beside the activations of each column and a vector of weights.
-constexpr int tile_vectors(int columns, int registers_a_sum) {
-  const int sums = columns * registers_a_sum;
-  return sums >= 4 ? 2 : sums >= 2 ? 4 : 8;
+constexpr int tile_vectors(int columns) {
+  return columns >= 4 ? 2 : columns >= 2 ? 4 : 8;
 }
 
 } // namespace
 } // namespace bunraku
 
-#include "wavenet_sample/wavenet_sample.inl"
+#include "wavenet_sample/sample_product.inl"
+
+#include "wavenet_sample/sample_choice.inl"
 
 namespace bunraku_kernels {
 namespace {
@@ -56,7 +57,8 @@ struct Int8Dot {
   using Activations = __m256i;
   using Sum = __m256i;
   static constexpr WeightFormat format{WeightCode::Int8, kLanes, 2, 1};
-  static constexpr int vectors(int columns) { return tile_vectors(columns, 1); }
+  static constexpr int groups_at_once = 2;
+  static constexpr int vectors(int columns) { return tile_vectors(columns); }
 
   static BUNRAKU_INLINE Weights weights(const std::byte* p) {
     return _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
@@ -64,7 +66,9 @@ struct Int8Dot {
   static BUNRAKU_INLINE Activations activations(const std::uint32_t* words, int group) {
     return _mm256_set1_epi32(static_cast<int>(words[group]));
   }
-  static BUNRAKU_INLINE Sum begin(const float*, const std::uint32_t*, int) { return _mm256_setzero_si256(); }
+  static BUNRAKU_INLINE Sum begin(const float*, const std::uint32_t*, int) {
+    return _mm256_setzero_si256();
+  }
   static BUNRAKU_INLINE void add_product(Sum& sum, Weights w, Activations x) {
     sum = _mm256_add_epi32(sum, _mm256_madd_epi16(w, x));
   }
@@ -72,7 +76,8 @@ struct Int8Dot {
     return mul_add(_mm256_cvtepi32_ps(sum), mul(load(scale), column_scale), load(y));
   }
 
-  static BUNRAKU_INLINE float encode(std::uint32_t* words, const float* x, int groups, float bound) {
+  static BUNRAKU_INLINE float encode(std::uint32_t* words, const float* x, int groups,
+                                     float bound) {
     const Quantum quantum = quantum_of(x, 2 * groups, bound);
     for (int g = 0; g < groups; g += kLanes / 2) {
       const __m256i q = _mm256_cvtps_epi32(mul(load(x + 2 * g), broadcast(quantum.inverse)));
@@ -84,6 +89,11 @@ struct Int8Dot {
 };
 
 } // namespace
+} // namespace bunraku_kernels
+
+#include "wavenet_sample/wavenet_sample.inl"
+
+namespace bunraku_kernels {
 
 constexpr WaveNetSampleKernels kWaveNetSampleAvx2 =
     kernels_of_this_unit<WideBfloat16Dot, Int8Dot>();

@@ -12,10 +12,14 @@
 
 #include "wavenet_sample/simd_sample_avx512.hpp"
 
-#include "wavenet_sample/wavenet_sample.inl"
+#include "wavenet_sample/sample_product.inl"
+
+#include "wavenet_sample/sample_choice.inl"
 
 namespace bunraku_kernels {
 namespace {
+
+// The products are written as assembly: GCC 12 copies the sums before and after these intrinsics.
 
 // Two products of 16-bit floats a lane and instruction; activations are rounded to bfloat16 too.
 struct Bfloat16Dot {
@@ -23,7 +27,8 @@ struct Bfloat16Dot {
   using Activations = __m512i;
   using Sum = Vec;
   static constexpr WeightFormat format{WeightCode::Bfloat16, kLanes, 2, 1};
-  static constexpr int vectors(int columns) { return tile_vectors(columns, 1); }
+  static constexpr int groups_at_once = 1;
+  static constexpr int vectors(int columns) { return tile_vectors(columns); }
 
   static BUNRAKU_INLINE Weights weights(const std::byte* p) { return _mm512_loadu_si512(p); }
   static BUNRAKU_INLINE Activations activations(const std::uint32_t* words, int group) {
@@ -44,13 +49,15 @@ struct Bfloat16Dot {
 };
 
 // vpdpbusd sums four products of an unsigned and a signed byte in a lane. Weights are made unsigned
-// by adding 128; what that adds is 128 times the sum of the activations, known when they are encoded.
+// by adding 128; what that adds is 128 times the sum of the activations, known when they are
+// encoded.
 struct Int8Dot {
   using Weights = __m512i;
   using Activations = __m512i;
   using Sum = __m512i;
   static constexpr WeightFormat format{WeightCode::Int8Plus128, kLanes, 4, 1};
-  static constexpr int vectors(int columns) { return tile_vectors(columns, 1); }
+  static constexpr int groups_at_once = 1;
+  static constexpr int vectors(int columns) { return tile_vectors(columns); }
 
   static BUNRAKU_INLINE Weights weights(const std::byte* p) { return _mm512_loadu_si512(p); }
   static BUNRAKU_INLINE Activations activations(const std::uint32_t* words, int group) {
@@ -66,7 +73,8 @@ struct Int8Dot {
     return mul_add(_mm512_cvtepi32_ps(sum), mul(load(scale), column_scale), load(y));
   }
 
-  static BUNRAKU_INLINE float encode(std::uint32_t* words, const float* x, int groups, float bound) {
+  static BUNRAKU_INLINE float encode(std::uint32_t* words, const float* x, int groups,
+                                     float bound) {
     const Quantum quantum = quantum_of(x, 4 * groups, bound);
     __m512i sum = _mm512_setzero_si512();
     for (int g = 0; g < groups; g += kLanes / 4) {
@@ -80,8 +88,14 @@ struct Int8Dot {
 };
 
 } // namespace
+} // namespace bunraku_kernels
 
-constexpr WaveNetSampleKernels kWaveNetSampleAvx512Ext = kernels_of_this_unit<Bfloat16Dot, Int8Dot>();
+#include "wavenet_sample/wavenet_sample.inl"
+
+namespace bunraku_kernels {
+
+constexpr WaveNetSampleKernels kWaveNetSampleAvx512Ext =
+    kernels_of_this_unit<Bfloat16Dot, Int8Dot>();
 
 } // namespace bunraku_kernels
 #endif

@@ -17,7 +17,8 @@ namespace {
 // it, and so does every further call that runs at the same time.
 class Sampler {
 public:
-  Sampler(WaveNetShape shape, const WaveNetTensors& tensors, WeightType type, const std::string& isa)
+  Sampler(WaveNetShape shape, const WaveNetTensors& tensors, WeightType type,
+          const std::string& isa)
       : m_model(std::move(shape), tensors, type, isa) {}
 
   const PackedWaveNet& model() const noexcept { return m_model; }
@@ -84,10 +85,10 @@ BUNRAKU_BINDINGS(module) {
       .def_property_readonly("idle_workspaces", &Sampler::idle_workspaces)
       .def(
           "run",
-          [](Sampler& sampler, std::uintptr_t condition, std::uintptr_t history, std::uintptr_t last,
-             std::uintptr_t time, std::uintptr_t stream, std::uintptr_t samples,
-             std::uintptr_t log_likelihood, int batch, std::int64_t frames, float temperature,
-             std::uint64_t seed) {
+          [](Sampler& sampler, std::uintptr_t condition, std::uintptr_t history,
+             std::uintptr_t last, std::uintptr_t time, std::uintptr_t stream,
+             std::uintptr_t samples, std::uintptr_t log_likelihood, int batch, std::int64_t frames,
+             float temperature, std::uint64_t seed) {
             SampleRequest request{};
             request.condition = at<const float>(condition);
             request.history = at<float>(history);

@@ -32,7 +32,7 @@ struct WeightFormat {
 // tile, group after group of inputs; in a group, vector after vector. This is the order of reading.
 struct MatrixPlan {
   const std::byte* data;
-  const float* scale; // int8: of each output
+  const float* scale; // int8: of each output; else nobody reads it
   int vectors;
   int groups;
 };
@@ -90,11 +90,11 @@ struct SampleWork {
   float* x;
   float* hidden;
   float* skip;
-  float* logits; // also the weights of the classes
+  float* logits;
   float* row;
   ActivationColumns past;
   ActivationColumns input;
-  ActivationColumns gated[2]; // of this layer and the one before
+  ActivationColumns gated;
   ActivationColumns head;
   int* slots; // [batch][layer]: where the ring of each layer is now
 };

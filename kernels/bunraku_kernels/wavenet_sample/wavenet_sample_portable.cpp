@@ -29,6 +29,17 @@ inline Vec odd_halves(const std::byte* p) {
   return halves(p, 0);
 }
 
+// One byte of each of four words, as a float.
+inline Vec signed_bytes(const std::byte* p, int byte) {
+#if defined(__GNUC__) || defined(__clang__)
+  VecBits words;
+  std::memcpy(&words, p, sizeof words);
+  return __builtin_convertvector((words << (24 - 8 * byte)) >> 24, Vec);
+#else
+  return each([&](int i) { return static_cast<float>(static_cast<signed char>(p[4 * i + byte])); });
+#endif
+}
+
 inline float largest_of_lanes(Vec v) {
   float lanes[kLanes];
   store(lanes, v);
@@ -44,61 +55,66 @@ inline Vec gate_product(Vec a, Vec b) {
 }
 
 // 16 registers: 8 sums, beside the activations of each column and a vector of weights.
-constexpr int tile_vectors(int columns, int registers_a_sum) {
-  const int sums = columns * registers_a_sum;
-  return sums >= 4 ? 2 : sums >= 2 ? 4 : 8;
+constexpr int tile_vectors(int columns) {
+  return columns >= 4 ? 2 : columns >= 2 ? 4 : 8;
 }
 
 } // namespace
 } // namespace bunraku
 
-#include "wavenet_sample/wavenet_sample.inl"
+#include "wavenet_sample/sample_product.inl"
+
+#include "wavenet_sample/sample_choice.inl"
 
 namespace bunraku_kernels {
 namespace {
 
-struct Lanes {
-  std::int32_t lane[kLanes];
-};
-
-// One product of 8 by 16 bits a lane.
+// One product of whole numbers a lane, as floats: exact while sums stay below 2^24, as those of a
+// thousand products do.
 struct Int8Dot {
-  using Weights = Lanes;
-  using Activations = std::int32_t;
-  using Sum = Lanes;
-  static constexpr WeightFormat format{WeightCode::Int8, kLanes, 1, 1};
-  static constexpr int vectors(int columns) { return tile_vectors(columns, 1); }
+  struct Weights {
+    Vec input[4];
+  };
+  struct Activations {
+    Vec input[4];
+  };
+  using Sum = Vec;
+  static constexpr WeightFormat format{WeightCode::Int8, kLanes, 4, 4};
+  static constexpr int groups_at_once = 2;
+  static constexpr int vectors(int columns) { return tile_vectors(columns); }
 
   static BUNRAKU_INLINE Weights weights(const std::byte* p) {
-    Lanes w;
-    for (int i = 0; i < kLanes; ++i)
-      w.lane[i] = static_cast<std::int8_t>(p[i]);
-    return w;
+    return {{signed_bytes(p, 0), signed_bytes(p, 1), signed_bytes(p, 2), signed_bytes(p, 3)}};
   }
   static BUNRAKU_INLINE Activations activations(const std::uint32_t* words, int group) {
-    return static_cast<std::int32_t>(words[group]);
+    const auto* x = reinterpret_cast<const float*>(words) + 4 * group;
+    return {{broadcast(x[0]), broadcast(x[1]), broadcast(x[2]), broadcast(x[3])}};
   }
-  static BUNRAKU_INLINE Sum begin(const float*, const std::uint32_t*, int) { return {}; }
-  static BUNRAKU_INLINE void add_product(Sum& sum, const Weights& w, Activations x) {
-    for (int i = 0; i < kLanes; ++i)
-      sum.lane[i] += w.lane[i] * x;
+  static BUNRAKU_INLINE Sum begin(const float*, const std::uint32_t*, int) { return zero(); }
+  static BUNRAKU_INLINE void add_product(Sum& sum, const Weights& w, const Activations& x) {
+    BUNRAKU_UNROLL(4, i, { sum = mul_add(w.input[i], x.input[i], sum); });
   }
-  static BUNRAKU_INLINE Vec finish(const Sum& sum, const float* y, const float* scale, Vec column_scale) {
-    float values[kLanes];
-    for (int i = 0; i < kLanes; ++i)
-      values[i] = static_cast<float>(sum.lane[i]);
-    return mul_add(load(values), mul(load(scale), column_scale), load(y));
+  static BUNRAKU_INLINE Vec finish(Sum sum, const float* y, const float* scale, Vec column_scale) {
+    return mul_add(sum, mul(load(scale), column_scale), load(y));
   }
 
-  static BUNRAKU_INLINE float encode(std::uint32_t* words, const float* x, int groups, float bound) {
-    const Quantum quantum = quantum_of(x, groups, bound);
-    for (int g = 0; g < groups; ++g)
-      words[g] = static_cast<std::uint32_t>(static_cast<std::int32_t>(lrintf(x[g] * quantum.inverse)));
+  static BUNRAKU_INLINE float encode(std::uint32_t* words, const float* x, int groups,
+                                     float bound) {
+    const Quantum quantum = quantum_of(x, 4 * groups, bound);
+    auto* out = reinterpret_cast<float*>(words);
+    const Vec rounder = broadcast(12582912.0f); // 1.5 * 2^23: adding it leaves no fraction
+    for (int i = 0; i < 4 * groups; i += kLanes)
+      store(out + i, sub(add(mul(load(x + i), broadcast(quantum.inverse)), rounder), rounder));
     return quantum.size;
   }
 };
 
 } // namespace
+} // namespace bunraku_kernels
+
+#include "wavenet_sample/wavenet_sample.inl"
+
+namespace bunraku_kernels {
 
 constexpr WaveNetSampleKernels kWaveNetSamplePortable =
     kernels_of_this_unit<WideBfloat16Dot, Int8Dot>();

@@ -124,7 +124,7 @@ class WaveNetWeights:
         )
         n = self.layers
         entry = (o, r) if self.is_categorical else (r,)
-        shapes = {
+        shapes: dict[str, tuple[int, ...]] = {
             "input_prev": entry, "input_cur": entry, "past": (n, 2 * r, r),
             "current": (n, 2 * r, r), "residual": (n, r, r), "residual_bias": (n, r),
             "skip": (n, s, r), "skip_bias": (s,), "out": (a, s), "out_bias": (a,),
@@ -158,7 +158,7 @@ def project_condition(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     flat = torch.nn.functional.linear(
         features.transpose(1, 2), weight.reshape(layers * gated, channels), bias.reshape(-1)
     )
-    return flat.unflatten(2, (layers, gated))
+    return flat.reshape(*flat.shape[:2], layers, gated)
 
 
 def _check_dilations(dilations: tuple[int, ...]) -> None:
@@ -212,8 +212,11 @@ def _check_tensor(weights: WaveNetWeights, name: str, shape: tuple[int, ...]) ->
     if tuple(tensor.shape) != shape:
         raise InvalidInputError(f"{name} is {list(tensor.shape)}: {list(shape)} is wanted")
     if not tensor.is_floating_point() or tensor.dtype != weights.dtype:
-        raise InvalidInputError(f"{name} is {tensor.dtype}: floating point as end ({weights.dtype})")
+        raise InvalidInputError(
+            f"{name} is {tensor.dtype}: floating point as end ({weights.dtype})"
+        )
     if tensor.device != weights.device:
         raise InvalidInputError(f"{name} is on {tensor.device}: end is on {weights.device}")
-    if not bool(torch.isfinite(tensor).all()):
+    # A value cannot be looked at while a graph is traced.
+    if not torch.compiler.is_compiling() and not bool(torch.isfinite(tensor).all()):
         raise InvalidInputError(f"{name} holds NaN or infinity: train or load the network again")

@@ -23,18 +23,24 @@ from case import Case
 from timing import Timing, machine, roofs, time_run
 
 RESULTS = Path(__file__).parent.parent / "results"
-NOT_OPERATORS = {"case", "timing", "run", "table"}
 PEERS = ("eager", "torch.compile")
 
 
+def offering_cases() -> dict[str, Path]:
+    """The files beside this one that define `cases()`; other scripts need more packages."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return {f.stem: f for f in files if "\ndef cases(" in f.read_text(encoding="utf-8")}
+
+
 def all_cases(wanted: list[str] | None = None) -> Iterator[tuple[str, Case]]:
-    """(operator, case) of the files beside this one that offer `cases()`."""
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        if path.stem in NOT_OPERATORS or (wanted and path.stem not in wanted):
-            continue
-        module = importlib.import_module(path.stem)
-        for case in module.cases() if hasattr(module, "cases") else ():
-            yield path.stem, case
+    """(operator, case), the cases for which something is asked first."""
+    found = [
+        (name, case)
+        for name in offering_cases()
+        if not wanted or name in wanted
+        for case in importlib.import_module(name).cases()
+    ]
+    yield from sorted(found, key=lambda pair: not pair[1].asked)
 
 
 def floor_us(case: Case, roof: Mapping[str, float]) -> float:
@@ -47,6 +53,7 @@ def measure(
     operator: str, case: Case, device: torch.device, roof: Mapping[str, float], seconds: float
 ) -> Iterator[dict[str, Any]]:
     """A row for each implementation and peer; one that fails has its error instead of figures."""
+    torch.compiler.reset()  # else the peer torch.compile meets its limit of recompilations
     for name, run in case.make(device).items():
         row: dict[str, Any] = {"operator": operator, "case": case.name, "impl": name}
         try:
@@ -162,8 +169,12 @@ def write(result: Mapping[str, Any], out: Path) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--operator", action="append", help="default: all")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument(
+        "--operator", action="append", choices=sorted(offering_cases()), help="default: all"
+    )
+    parser.add_argument(
+        "--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu"
+    )
     parser.add_argument("--seconds", type=float, default=0.5, help="for each figure")
     parser.add_argument("--out", type=Path, help="without ending; default benchmarks/results/…")
     arguments = parser.parse_args()
@@ -174,7 +185,14 @@ def main() -> int:
     if device.type == "cpu":
         torch.set_num_threads(1)
     result = run_all(device, arguments.operator, arguments.seconds, float("inf"))
-    write(result, arguments.out or RESULTS / f"kernels_{device.type}")
+    if not result["figures"]:
+        print(
+            f"no case for {device.type} among {arguments.operator}: nothing written",
+            file=sys.stderr,
+        )
+        return 2
+    part = "_".join(["", *arguments.operator]) if arguments.operator else ""
+    write(result, arguments.out or RESULTS / f"kernels_{device.type}{part}")
     return 0
 
 

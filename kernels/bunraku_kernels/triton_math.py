@@ -29,9 +29,16 @@ def softplus(u):
 
 
 @triton.jit
+def clamped(value, limit):
+    """Not-a-number passes. A negative limit is none."""
+    held = tl.where(value > limit, limit, tl.where(value < -limit, -limit, value))
+    return tl.where(limit < 0, value, held)
+
+
+@triton.jit
 def activation_value(u, alpha, CODE: tl.constexpr):
     if CODE == RELU:
-        return tl.maximum(u, 0.0)
+        return tl.where(u < 0, 0.0, u)  # a maximum would make a number of not-a-number
     elif CODE == LRELU:
         return tl.where(u > 0, u, alpha * u)
     elif CODE == TANH:
@@ -43,7 +50,7 @@ def activation_value(u, alpha, CODE: tl.constexpr):
     elif CODE == SOFTPLUS:
         return softplus(u)
     elif CODE == ELU:
-        return tl.where(u > 0, u, alpha * (tl.exp(tl.minimum(u, 0.0)) - 1))
+        return tl.where(u > 0, u, alpha * (tl.exp(tl.where(u > 0, 0.0, u)) - 1))
     else:
         return u
 
@@ -66,7 +73,7 @@ def activation_slope(u, alpha, CODE: tl.constexpr):
     elif CODE == SOFTPLUS:
         return tl.sigmoid(u)
     elif CODE == ELU:
-        return tl.where(u > 0, 1.0, alpha * tl.exp(tl.minimum(u, 0.0)))
+        return tl.where(u > 0, 1.0, alpha * tl.exp(tl.where(u > 0, 0.0, u)))
     else:
         return u * 0 + 1
 
@@ -86,6 +93,6 @@ def activation_curve(u, alpha, CODE: tl.constexpr):
         s = tl.sigmoid(u)
         return s * (1 - s)
     elif CODE == ELU:
-        return tl.where(u > 0, 0.0, alpha * tl.exp(tl.minimum(u, 0.0)))
+        return tl.where(u > 0, 0.0, alpha * tl.exp(tl.where(u > 0, 0.0, u)))
     else:
         return u * 0

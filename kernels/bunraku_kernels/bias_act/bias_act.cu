@@ -28,7 +28,7 @@ __device__ float apply(const BiasActArguments& a, float u, float dy, float ddx) 
   const auto code = static_cast<ActivationCode>(a.activation);
   const float value = a.gain * activation_value(code, u, a.alpha);
   if (a.order == 0)
-    return a.clamp < 0.0f ? value : fminf(fmaxf(value, -a.clamp), a.clamp);
+    return clamped(value, a.clamp);
   if (a.clamp >= 0.0f && !(fabsf(value) < a.clamp))
     return 0.0f;
   if (a.order == 1)

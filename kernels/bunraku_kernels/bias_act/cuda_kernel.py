@@ -30,7 +30,8 @@ def _launch(
 ) -> Tensor:  # fmt: skip
     out = torch.empty_like(x)
     bias = None if b is None else b.contiguous()
-    channels, stride = (1, 1) if b is None else (x.shape[dim], x.stride(dim))
+    # A dimension of size 1 may have any stride, 0 too.
+    channels, stride = (1, 1) if b is None else (x.shape[dim], max(x.stride(dim), 1))
     cuda_module().bias_act(
         address(x), address(bias), address(dy), address(ddx), address(out),
         x.numel(), channels, stride, alpha, gain, clamp,

@@ -11,7 +11,12 @@ from torch import Tensor
 
 from bunraku_kernels.activations import ACTIVATIONS
 from bunraku_kernels.aot import CompiledAhead
-from bunraku_kernels.triton_math import activation_curve, activation_slope, activation_value
+from bunraku_kernels.triton_math import (
+    activation_curve,
+    activation_slope,
+    activation_value,
+    clamped,
+)
 
 BLOCK = 1024
 
@@ -29,7 +34,7 @@ def bias_act_kernel(
         u += tl.load(b_ptr + (i // stride) % channels, inside, 0.0).to(tl.float32)
     value = gain * activation_value(u, alpha, CODE)
     if ORDER == 0:
-        y = tl.where(clamp < 0, value, tl.minimum(tl.maximum(value, -clamp), clamp))
+        y = clamped(value, clamp)
     else:
         y = gain * tl.load(dy_ptr + i, inside, 0.0).to(tl.float32)
         if ORDER == 1:
@@ -61,7 +66,9 @@ def _launch(
     count = x.numel()
     if count == 0:
         return out
-    channels, stride = (1, 1) if b is None else (x.shape[dim], x.stride(dim))
+    # A dimension of size 1 may have any stride, 0 too.
+    channels, stride = (1, 1) if b is None else (x.shape[dim], max(x.stride(dim), 1))
+    b = None if b is None else b.contiguous()
     bias_act_kernel[(triton.cdiv(count, BLOCK),)](
         x, b, dy, ddx, out, count, channels, stride, alpha, gain, clamp,
         ORDER=order, CODE=ACTIVATIONS[act].code, HAS_BIAS=b is not None, BLOCK=BLOCK,

@@ -166,6 +166,8 @@ def _check_shapes(
     for name, tensor in {"weight": weight, **given}.items():
         if tensor is None:
             continue
+        if name in ("skip_weight", "skip_bias") and tensor.numel() == 0:
+            raise InvalidInputError(f"{name} is {list(tensor.shape)}: a skip has channels")
         if tuple(tensor.shape) != wanted[name]:
             shape = ", ".join("any" if size < 0 else str(size) for size in wanted[name])
             raise InvalidInputError(

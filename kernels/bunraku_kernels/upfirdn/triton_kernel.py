@@ -16,7 +16,12 @@ from torch import Tensor
 
 from bunraku_kernels.activations import ACTIVATIONS
 from bunraku_kernels.aot import CompiledAhead
-from bunraku_kernels.triton_math import activation_curve, activation_slope, activation_value
+from bunraku_kernels.triton_math import (
+    activation_curve,
+    activation_slope,
+    activation_value,
+    clamped,
+)
 from bunraku_kernels.upfirdn.geometry import empty_output, filter_size
 
 PLAIN = -1  # order: no bias, no activation; 0 to 2 as in bias_act
@@ -84,7 +89,7 @@ def activated(u, b_ptr, channel, dy_ptr, ddx_ptr, at, inside, alpha, gain, clamp
             u += tl.load(b_ptr + channel).to(tl.float32)
         value = gain * activation_value(u, alpha, CODE)
         if ORDER == 0:
-            return tl.where(clamp < 0, value, tl.minimum(tl.maximum(value, -clamp), clamp))
+            return clamped(value, clamp)
         else:
             y = gain * tl.load(dy_ptr + at, inside, 0.0).to(tl.float32)
             if ORDER == 1:

@@ -1,4 +1,5 @@
-// What GAN generators use: up 2, down 2 or neither, up to 4 x 4 taps, linear, relu or lrelu. Sizes
+// What GAN generators use: up 2, down 2 or neither, 4 x 4 taps (a smaller filter is not padded: its
+// zeros would spread not-a-number to the neighbours), linear, relu or lrelu. Sizes
 // are constants, a thread keeps the sums of several results in registers, and reads a sample from
 // shared memory once for all of them.
 #pragma once
@@ -12,10 +13,8 @@ namespace bunraku_kernels::upfirdn_detail {
 
 constexpr int kTaps = 4; // along an axis
 
-// The tap of correlation (ky, kx) in a filter that may be reversed, separable, or smaller.
+// The tap of correlation (ky, kx) in a filter that may be reversed or separable.
 __device__ inline float filter_tap(const UpfirdnArguments& a, int ky, int kx) {
-  if (ky >= a.taps_y || kx >= a.taps_x)
-    return 0.0f;
   const int y = a.flip ? ky : a.taps_y - 1 - ky;
   const int x = a.flip ? kx : a.taps_x - 1 - kx;
   return a.scale * (a.separable ? a.f[y] * a.f[x] : a.f[y * a.taps_x + x]);
@@ -41,10 +40,10 @@ struct BrokenLine {
   }
   __device__ float operator()(float u, float dy) const {
     const float slope = u > 0.0f ? gain : gain * left;
-    const float value = slope * u;
+    const float value = u < 0.0f && left == 0.0f ? 0.0f : slope * u; // 0 x inf is not relu's
     if (is_slope)
       return fabsf(value) < limit ? slope * dy : 0.0f;
-    return fminf(fmaxf(value, -limit), limit);
+    return clamped(value, limit);
   }
 };
 

@@ -69,7 +69,7 @@ template <typename T> bool is_typical(const UpfirdnArguments& a) {
   const bool layout = !a.channels_last || (a.channels % Vector16<T>::kLanes == 0 && aligned(a.x) &&
                                            aligned(a.out) && (a.order != 1 || aligned(a.dy)));
   const bool square = a.out_height > 1; // a signal would leave most of a tile empty
-  return sampling && activation && layout && square && a.taps_x <= kTaps && a.taps_y <= kTaps;
+  return sampling && activation && layout && square && a.taps_x == kTaps && a.taps_y == kTaps;
 }
 
 template <typename T> void run(const UpfirdnArguments& a, void* stream) {

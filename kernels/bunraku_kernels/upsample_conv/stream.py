@@ -33,6 +33,12 @@ class UpsampleConv1dState:
         return UpsampleConv1dState(self.frames.clone())
 
     def restore(self, other: UpsampleConv1dState) -> None:
+        """Continue from a snapshot of this state or of one like it."""
+        if other.frames.shape != self.frames.shape or other.frames.dtype != self.frames.dtype:
+            raise InvalidInputError(
+                f"the snapshot holds {other.frames.dtype} {list(other.frames.shape)}: this state "
+                f"needs {self.frames.dtype} {list(self.frames.shape)}"
+            )
         self.frames.copy_(other.frames)
 
 
@@ -67,7 +73,16 @@ class UpsampleConv1dStream:
         self.history_frames = -(-weight.shape[2] // stride) - 1
         self._like = weight.detach()
         self._kernel = phase_weights_1d(self._like, stride, causal=True)
-        self._bias = None if bias is None else bias.detach()
+        if bias is not None and (
+            tuple(bias.shape) != (weight.shape[1],)
+            or bias.dtype != weight.dtype
+            or bias.device != weight.device
+        ):
+            raise InvalidInputError(
+                f"bias is {bias.dtype} {list(bias.shape)} on {bias.device}: the weight wants "
+                f"{weight.dtype} [{weight.shape[1]}] on {weight.device}"
+            )
+        self._bias = None if bias is None else bias.detach().clone()
         self._pre, self._pre_alpha = activation_named(pre_activation).name, pre_alpha
         self._epilogue = _epilogue(activation, alpha, gain, None)
         self._impl = impl
@@ -79,7 +94,12 @@ class UpsampleConv1dStream:
     @torch.no_grad()
     def step(self, x: Tensor, state: UpsampleConv1dState) -> Tensor:
         """x [batch, I, T] with any T -> [batch, O, stride * T]."""
-        batch, channels, _ = state.frames.shape
+        batch, channels, remembered = state.frames.shape
+        if (channels, remembered) != (self._like.shape[0], self.history_frames):
+            raise InvalidInputError(
+                f"the state holds [{channels}, {remembered}] a stream: this layer's init_state "
+                f"makes [{self._like.shape[0]}, {self.history_frames}]"
+            )
         if x.ndim != 3 or tuple(x.shape[:2]) != (batch, channels) or x.dtype != self._like.dtype:
             raise InvalidInputError(
                 f"x is {x.dtype} {list(x.shape)}: the streams want {self._like.dtype} "
@@ -92,13 +112,14 @@ class UpsampleConv1dStream:
             frames = bias_act(
                 frames, activation=self._pre, alpha=self._pre_alpha, gain=1.0, impl=self._impl
             )
-        joined = torch.cat([state.frames, frames], dim=2)
-        state.frames.copy_(joined[:, :, joined.shape[2] - self.history_frames :])
         if x.shape[2] == 0:
             return x.new_zeros(batch, self._kernel.weights.shape[3], 0)
+        joined = torch.cat([state.frames, frames], dim=2)
         y = phase_conv(
             joined.unsqueeze(2), self._kernel, size=(1, self.stride * x.shape[2]),
             crop=(0, self.stride * self.history_frames), bias=self._bias,
             epilogue=self._epilogue, impl=self._impl,
         )  # fmt: skip
+        # Last, so that a call that fails leaves the stream where it was.
+        state.frames.copy_(joined[:, :, joined.shape[2] - self.history_frames :])
         return y.squeeze(2)

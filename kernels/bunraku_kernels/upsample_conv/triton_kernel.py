@@ -13,7 +13,10 @@ from torch import Tensor
 from bunraku_kernels.activations import ACTIVATIONS
 from bunraku_kernels.aot import CompiledAhead
 from bunraku_kernels.backends import is_simulated
-from bunraku_kernels.triton_math import activation_value
+from bunraku_kernels.triton_math import (
+    activation_value,
+    clamped,
+)
 from bunraku_kernels.upsample_conv.gradients import memory_format_of
 from bunraku_kernels.upsample_conv.reference import NORM_EPS
 
@@ -91,7 +94,7 @@ def phase_conv_kernel(
         tl.store(part_ptr + part + 1, total, o < out_channels)
         tl.store(part_ptr + part + 2, spread, o < out_channels)
     y = gain * activation_value(acc, alpha, ACT)
-    y = tl.where(clamp < 0, y, tl.minimum(tl.maximum(y, -clamp), clamp))
+    y = clamped(y, clamp)
     at = sample * y_n + y_row.to(tl.int64) * y_h + y_column.to(tl.int64) * y_w
     target = y_ptr + at[:, None] + o.to(tl.int64)[None, :] * y_c
     tl.store(target, y.to(y_ptr.dtype.element_ty), kept)
@@ -131,7 +134,7 @@ def normalize_kernel(
     scale = tl.load(stats_ptr + row * 2 + 1, inside, 0.0)
     v = (tl.load(u_ptr + e, inside, 0.0).to(tl.float32) - mean) * scale
     y = gain * activation_value(v, alpha, ACT)
-    y = tl.where(clamp < 0, y, tl.minimum(tl.maximum(y, -clamp), clamp))
+    y = clamped(y, clamp)
     tl.store(y_ptr + e, y.to(y_ptr.dtype.element_ty), inside)
 
 

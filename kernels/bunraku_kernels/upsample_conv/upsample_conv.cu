@@ -212,7 +212,7 @@ private:
 __device__ float activated(const Activated& after, float u) {
   const auto code = static_cast<ActivationCode>(after.activation);
   const float value = after.gain * activation_value(code, u, after.alpha);
-  return after.clamp < 0.0f ? value : fminf(fmaxf(value, -after.clamp), after.clamp);
+  return clamped(value, after.clamp);
 }
 
 // The block's results in shared memory, with what is needed to write them.

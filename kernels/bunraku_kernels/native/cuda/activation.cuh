@@ -14,7 +14,7 @@ __device__ inline float sigmoid(float u) {
 __device__ inline float activation_value(ActivationCode code, float u, float alpha) {
   switch (code) {
   case ActivationCode::Relu:
-    return fmaxf(u, 0.0f);
+    return u < 0.0f ? 0.0f : u; // fmaxf would make a number of not-a-number
   case ActivationCode::Lrelu:
     return u > 0.0f ? u : alpha * u;
   case ActivationCode::Tanh:
@@ -30,6 +30,13 @@ __device__ inline float activation_value(ActivationCode code, float u, float alp
   default:
     return u;
   }
+}
+
+// Not-a-number passes, where fminf and fmaxf would give the limit. A negative limit is none.
+__device__ inline float clamped(float value, float limit) {
+  if (limit < 0.0f)
+    return value;
+  return value > limit ? limit : value < -limit ? -limit : value;
 }
 
 __device__ inline float activation_slope(ActivationCode code, float u, float alpha) {

@@ -17,15 +17,19 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import sysconfig
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
 KERNELS = ROOT / "kernels" / "bunraku_kernels"
 BUILD = ROOT / "build" / "gpu"
+LOGS = BUILD / "logs"
 NEEDED_TOOLS = ("nvcc", "cmake", "ninja")
 NEEDED_PACKAGES = ("torch", "triton", "pybind11", "pytest", "scipy", "numpy")
 # Shares of the whole time; what a step leaves over goes to the benchmarks.
@@ -35,6 +39,8 @@ SHARES = {"build": 0.25, "tests": 0.35, "sanitizer": 0.12}
 def what_is_missing() -> list[str]:
     missing = [f"{tool} on PATH" for tool in NEEDED_TOOLS if shutil.which(tool) is None]
     missing += [f"the package {p}" for p in NEEDED_PACKAGES if importlib.util.find_spec(p) is None]
+    if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
+        missing.append("Python.h (python3-dev)")
     if importlib.util.find_spec("torch") is not None:
         import torch
 
@@ -44,29 +50,33 @@ def what_is_missing() -> list[str]:
 
 
 def run_step(name: str, command: list[str], seconds: float, **environment: str) -> dict[str, Any]:
-    """Run in the repository's root; keeps the end of the output, which is shown if it failed."""
+    """Run in the repository's root, output to build/gpu/logs; a step that is late is ended with all
+    the processes it started, so that nothing disturbs the measurements after it."""
     print(f"· {name}", flush=True)
+    LOGS.mkdir(parents=True, exist_ok=True)
+    log = LOGS / f"{slug(name)}.log"
     start = time.monotonic()
-    try:
-        done = subprocess.run(
+    with log.open("w") as output:
+        process = subprocess.Popen(
             command,
             cwd=ROOT,
             env={**os.environ, **environment},
-            stdout=subprocess.PIPE,
+            stdout=output,
             stderr=subprocess.STDOUT,
-            text=True,
-            timeout=seconds,
-            check=False,
+            start_new_session=True,
         )
-        code, output = done.returncode, done.stdout
-    except subprocess.TimeoutExpired as late:
-        code, output = 124, (late.stdout or b"").decode(errors="replace")
-    tail = output.strip().splitlines()[-25:]
+        try:
+            code = process.wait(max(seconds, 1))
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            code = 124
+    tail = log.read_text(errors="replace").strip().splitlines()[-25:]
     if code != 0:
         print("\n".join(f"    {line}" for line in tail))
     took = time.monotonic() - start
-    print(f"  {'done' if code == 0 else f'FAILED ({code})'} in {took:.0f} s", flush=True)
-    return {"step": name, "exit": code, "seconds": round(took, 1), "tail": tail}
+    print(f"  {name}: {'done' if code == 0 else f'FAILED ({code})'} in {took:.0f} s", flush=True)
+    return {"step": name, "exit": code, "seconds": round(took, 1), "tail": tail, "log": log.name}
 
 
 def build(seconds: float) -> list[dict[str, Any]]:
@@ -85,26 +95,39 @@ def build(seconds: float) -> list[dict[str, Any]]:
     return steps
 
 
-def run_tests(seconds: float) -> dict[str, Any]:
+def operators() -> list[str]:
+    return sorted(path.parent.name for path in KERNELS.glob("*/op.py"))
+
+
+def run_tests(seconds: float) -> list[dict[str, Any]]:
+    """A process for each operator, several at once: what one kernel breaks (an illegal access makes
+    every later call of its process fail) leaves the others' results standing."""
+    with ThreadPoolExecutor(max_workers=min(6, os.cpu_count() or 1)) as pool:
+        return list(pool.map(lambda name: test_operator(name, seconds), operators()))
+
+
+def test_operator(name: str, seconds: float) -> dict[str, Any]:
+    own = sorted(str(p.relative_to(ROOT)) for p in ROOT.glob(f"tests/kernels/test_{name}*.py"))
+    shared = ["tests/kernels/test_operators.py", "tests/kernels/test_on_gpu.py"]
     command = [
-        sys.executable, "-m", "pytest", "tests/kernels", "-q", "-x", "--maxfail=20",
+        sys.executable, "-m", "pytest", *shared, *own, "-q", "-k", name, "--maxfail=20",
         "-p", "no:cacheprovider", "-m", "not cpu_only",
     ]  # fmt: skip
-    if importlib.util.find_spec("xdist") is not None:
-        command += ["-n", "6"]  # the host side of small kernels is what takes the time
-    return run_step("tests", command, seconds)
+    return run_step(f"tests of {name}", command, seconds)
 
 
 def sanitize(seconds: float) -> list[dict[str, Any]]:
     if shutil.which("compute-sanitizer") is None:
         return [{"step": "sanitizer", "exit": None, "tail": ["compute-sanitizer is not on PATH"]}]
-    probe = [sys.executable, "tests/kernels/sanitized.py"]
+    share = seconds / 2
+    # Its own budget ends the probe; the step's limit is for one that hangs.
+    probe = [sys.executable, "tests/kernels/sanitized.py", "--seconds", str(round(share * 0.7))]
     paths = os.pathsep.join(str(ROOT / p) for p in ("kernels", "tests/kernels"))
     return [
         run_step(
             tool,
             ["compute-sanitizer", "--tool", tool, "--error-exitcode", "3", *probe],
-            seconds / 2,
+            2 * share,
             PYTHONPATH=paths,
             PYTORCH_NO_CUDA_MEMORY_CACHING="1",
         )
@@ -112,14 +135,37 @@ def sanitize(seconds: float) -> list[dict[str, Any]]:
     ]
 
 
-def measure(until: float) -> dict[str, Any]:
-    """In this process: the package was built by now."""
-    sys.path[:0] = [str(ROOT / "kernels"), str(ROOT / "benchmarks" / "kernels")]
-    import run
-    import torch
+def measure(until: float) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A process for each operator, one after the other, each with its share of the time left."""
+    whole: dict[str, Any] = {"machine": {}, "roofs": {}, "figures": [], "asked": [], "left_out": []}
+    steps = []
+    names = benchmarked()
+    for place, name in enumerate(names):
+        share = max((until - time.monotonic()) / (len(names) - place), 10)
+        out = BUILD / "figures" / name
+        command = [
+            sys.executable, "benchmarks/kernels/run.py", "--device", "cuda", "--operator", name,
+            "--seconds", "0.25", "--budget", str(round(share * 0.8)), "--out", str(out),
+        ]  # fmt: skip
+        out.with_suffix(".json").unlink(missing_ok=True)
+        steps.append(
+            run_step(f"figures of {name}", command, share, PYTHONPATH=str(ROOT / "kernels"))
+        )
+        if out.with_suffix(".json").exists():  # also of a run that broke off: written case by case
+            merge(whole, json.loads(out.with_suffix(".json").read_text()))
+    return whole, steps
 
-    print("· benchmarks", flush=True)
-    return dict(run.run_all(torch.device("cuda"), None, 0.25, until))
+
+def merge(whole: dict[str, Any], part: dict[str, Any]) -> None:
+    whole["machine"] = whole["machine"] or part["machine"]
+    whole["roofs"] = whole["roofs"] or part["roofs"]
+    for key in ("figures", "asked", "left_out"):
+        whole[key] += part[key]
+
+
+def benchmarked() -> list[str]:
+    files = sorted((ROOT / "benchmarks" / "kernels").glob("*.py"))
+    return [f.stem for f in files if "\ndef cases(" in f.read_text(encoding="utf-8")]
 
 
 def peers() -> list[dict[str, Any]]:
@@ -154,15 +200,19 @@ def main() -> int:
     steps = build(whole * SHARES["build"])
     if any(step["exit"] for step in steps):
         return 1
-    steps.append(run_tests(whole * SHARES["tests"]))
+    steps += run_tests(whole * SHARES["tests"])
     steps += sanitize(whole * SHARES["sanitizer"])
-    result = measure(start + whole * 0.97)
-    result |= {"steps": steps, "peers": peers()}
+    result, measured = measure(start + whole * 0.97)
+    if not result["figures"]:
+        print("no benchmark gave a figure: see build/gpu/logs", file=sys.stderr)
+        return 1
+    result |= {"steps": steps + measured, "peers": peers()}
     sys.path[:0] = [str(ROOT / "benchmarks" / "kernels")]
     import run
 
     out = ROOT / "benchmarks" / "results" / f"gpu_check_{slug(result['machine']['device'])}"
     run.write(result, out)
+    steps = result["steps"]
     summary = {step["step"]: step["exit"] for step in steps}
     print(json.dumps({"steps": summary, "seconds": round(time.monotonic() - start)}))
     return 1 if any(step["exit"] for step in steps) else 0

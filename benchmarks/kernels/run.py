@@ -54,14 +54,24 @@ def measure(
 ) -> Iterator[dict[str, Any]]:
     """A row for each implementation and peer; one that fails has its error instead of figures."""
     torch.compiler.reset()  # else the peer torch.compile meets its limit of recompilations
-    for name, run in case.make(device).items():
-        row: dict[str, Any] = {"operator": operator, "case": case.name, "impl": name}
+    head: dict[str, Any] = {"operator": operator, "case": case.name}
+    try:
+        runs = case.make(device)
+    except Exception as error:
+        yield {**head, "impl": "none", "error": in_one_line(error)}
+        return
+    for name, run in runs.items():
+        row: dict[str, Any] = {**head, "impl": name}
         try:
             timing = time_run(run, device, seconds)
         except Exception as error:  # a peer may lack memory or support: the others go on
-            yield {**row, "error": f"{type(error).__name__}: {error}".splitlines()[0][:200]}
+            yield {**row, "error": in_one_line(error)}
             continue
         yield {**row, **figures(case, timing, roof)}
+
+
+def in_one_line(error: Exception) -> str:
+    return (f"{type(error).__name__}: {error}".splitlines() or [""])[0][:200]
 
 
 def figures(case: Case, timing: Timing, roof: Mapping[str, float]) -> dict[str, Any]:
@@ -133,9 +143,10 @@ def table(result: Mapping[str, Any]) -> str:
 
 
 def run_all(
-    device: torch.device, operators: list[str] | None, seconds: float, until: float
+    device: torch.device, operators: list[str] | None, seconds: float, until: float, out: Path
 ) -> dict[str, Any]:
-    """Everything that fits before the time `until`; what does not is named in "left_out"."""
+    """Everything that fits before the time `until`; what does not is named in "left_out". Written
+    after each case: on a GPU a fault of one kernel ends the process."""
     roof = roofs(device)
     result: dict[str, Any] = {
         "machine": dict(machine(device)), "roofs": dict(roof), "figures": [], "asked": [],
@@ -156,7 +167,9 @@ def run_all(
             print(f"{operator:14} {case.name:38} {row['impl']:14} {shown}", flush=True)
         result["figures"] += rows
         result["asked"] += list(judge(case, rows))
-        torch.cuda.empty_cache() if device.type == "cuda" else None
+        write(result, out)
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
     return result
 
 
@@ -164,7 +177,6 @@ def write(result: Mapping[str, Any], out: Path) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     out.with_suffix(".md").write_text(table(result), encoding="utf-8")
-    print(f"written: {out.with_suffix('.json')} and .md")
 
 
 def main() -> int:
@@ -176,6 +188,7 @@ def main() -> int:
         "--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu"
     )
     parser.add_argument("--seconds", type=float, default=0.5, help="for each figure")
+    parser.add_argument("--budget", type=float, default=float("inf"), help="seconds for everything")
     parser.add_argument("--out", type=Path, help="without ending; default benchmarks/results/…")
     arguments = parser.parse_args()
     device = torch.device(arguments.device)
@@ -184,15 +197,17 @@ def main() -> int:
         return 2
     if device.type == "cpu":
         torch.set_num_threads(1)
-    result = run_all(device, arguments.operator, arguments.seconds, float("inf"))
+    part = "_".join(["", *arguments.operator]) if arguments.operator else ""
+    out = arguments.out or RESULTS / f"kernels_{device.type}{part}"
+    until = time.monotonic() + arguments.budget
+    result = run_all(device, arguments.operator, arguments.seconds, until, out)
     if not result["figures"]:
         print(
             f"no case for {device.type} among {arguments.operator}: nothing written",
             file=sys.stderr,
         )
         return 2
-    part = "_".join(["", *arguments.operator]) if arguments.operator else ""
-    write(result, arguments.out or RESULTS / f"kernels_{device.type}{part}")
+    print(f"written: {out.with_suffix('.json')} and .md")
     return 0
 
 

@@ -86,6 +86,8 @@ def cases(differentiable: bool = False, second_order: bool = False) -> list[obje
                 for dtype in example.dtypes:
                     case = Case(name, example, impl, dtype)
                     marks = [pytest.mark.skip(reason=absent[impl])] if impl in absent else []
+                    if impl in ("native", "reference"):
+                        marks.append(pytest.mark.cpu_only)
                     found.append(pytest.param(case, id=str(case), marks=marks))
     return found
 

@@ -23,6 +23,8 @@ rows = [(k.kernel.__name__, k.compile(int(sys.argv[2]))) for k in module.ahead_o
 print(json.dumps(rows))
 """
 
+pytestmark = pytest.mark.cpu_only
+
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("operator", WITH_TRITON)

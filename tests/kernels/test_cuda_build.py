@@ -17,7 +17,10 @@ BUILD = ROOT / os.environ.get("BUNRAKU_NATIVE_BUILD", "build/native")
 BUILT = sorted(BUILD.glob("bunraku_kernels/_cuda.*.so"))
 SOURCES = sorted(PACKAGE.glob("*/*.cu"))
 
-pytestmark = pytest.mark.skipif(not BUILT, reason="no nvcc here: the CUDA module was not built")
+pytestmark = [
+    pytest.mark.cpu_only,
+    pytest.mark.skipif(not BUILT, reason="no nvcc here: the CUDA module was not built"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -104,6 +104,7 @@ def _weights(like: Tensor, seed: int) -> Tensor:
     return values.to(like)
 
 
+@pytest.mark.cpu_only
 @pytest.mark.parametrize(("name", "example"), EXAMPLES)
 def test_gradient_formulas(name: str, example: Example) -> None:
     """gradcheck in float64 on the reference: the registered formulas are right."""
@@ -124,6 +125,7 @@ def test_gradient_formulas(name: str, example: Example) -> None:
         assert torch.autograd.gradgradcheck(function, wanted, fast_mode=True)
 
 
+@pytest.mark.cpu_only
 @pytest.mark.parametrize(("name", "example"), EXAMPLES)
 def test_compiles_in_one_graph(name: str, example: Example) -> None:
     """torch.compile takes the operator without a break, which needs its fake implementation."""
@@ -156,6 +158,7 @@ class _Calls(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+@pytest.mark.cpu_only
 @pytest.mark.parametrize("name", list(examples()))
 def test_opcheck(name: str) -> None:
     """Schema, fake implementation, autograd registration and dynamic shapes, as PyTorch checks

@@ -27,6 +27,8 @@ assert (matmul.fp32_precision, conv.fp32_precision) == before
 print("kept")
 """
 
+pytestmark = pytest.mark.cpu_only
+
 
 @pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS.keys())
 def test_tf32_is_off_inside_and_as_before_outside(setting: str) -> None:

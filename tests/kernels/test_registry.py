@@ -20,6 +20,8 @@ from bunraku_kernels.registry import operators
 
 PACKAGE = Path(bunraku_kernels.__file__).parent
 
+pytestmark = pytest.mark.cpu_only
+
 
 def in_new_process(code: str, **environment: str) -> str:
     """What `code` prints in an interpreter that sees the package and no test settings."""

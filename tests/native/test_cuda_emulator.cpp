@@ -571,7 +571,10 @@ void test_refusals() {
   check_refused(run(1, 32, 164 * 1024), "cudaErrorInvalidValue");
   CHECK(resident_clusters(nothing, 32, 0, 4) == 0, "no clusters before 9.0");
   setenv("BUNRAKU_EMULATOR_SM", "86", 1);
-  check_refused(run(1, 32, 64 * 1024), "use 80, 90 or 100");
+  CHECK(run(1, 32, 99 * 1024).empty(), "the largest block of 8.6");
+  check_refused(run(1, 32, 100 * 1024), "cudaErrorInvalidValue");
+  setenv("BUNRAKU_EMULATOR_SM", "75", 1);
+  check_refused(run(1, 32, 64 * 1024), "use 80, 86, 90 or 100");
   unsetenv("BUNRAKU_EMULATOR_SM");
   emulator_orders::choose("backwards");
   check_refused(run(1, 32, 0), "use forward, reverse or random:SEED");

@@ -66,15 +66,18 @@ class WaveNetState:
 
     def restore(self, snapshot: WaveNetState) -> None:
         """Take over the values of a snapshot, in place."""
-        for own, kept in (
+        pairs = (
             (self.history, snapshot.history),
             (self.last, snapshot.last),
             (self.time, snapshot.time),
             (self.stream, snapshot.stream),
-        ):
-            if own.shape != kept.shape:
+        )
+        for own, kept in pairs:  # all of them before anything is written
+            if own.shape != kept.shape or own.dtype != kept.dtype:
                 raise InvalidInputError(
-                    f"the snapshot is of {list(kept.shape)}, this state of {list(own.shape)}: "
-                    "restore into a state of the same network and batch"
+                    f"the snapshot is of {kept.dtype} {list(kept.shape)}, this state of "
+                    f"{own.dtype} {list(own.shape)}: restore into a state of the same network "
+                    "and batch"
                 )
+        for own, kept in pairs:
             own.copy_(kept)

@@ -27,7 +27,9 @@ def step(
     voices: int,
 ) -> Tensor:
     """x [batch, frames] to y; ring [batch, floats] and position [batch] move on."""
-    y = network(layout_of(plan), packed, x, Rings(ring, position))
+    rings = Rings(ring, position)
+    y = network(layout_of(plan), packed, x, rings)
+    rings.remember()
     position.add_(x.shape[1])
     return y
 
@@ -60,11 +62,13 @@ def silent_memory(layout: Layout, packed: Tensor) -> Tensor:
 
 
 class Rings:
-    """The streams' memory, each at its own position."""
+    """The streams' memory, each at its own position. What is heard is written by `remember`, when
+    nothing can fail any more, so that a call that did fail may be made again."""
 
     def __init__(self, ring: Tensor, position: Tensor) -> None:
         self._ring = ring
         self._position = position
+        self._heard: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def extended(self, conv: Conv, x: Tensor) -> Tensor:
         lookback, (batch, channels, frames) = conv.lookback, x.shape
@@ -75,8 +79,13 @@ class Rings:
         ring = ring[:, :, :channels].transpose(1, 2)
         heard = ring.gather(2, self._places(-lookback, 0, lookback, channels))
         first = max(0, frames - lookback)
-        ring.scatter_(2, self._places(first, frames, lookback, channels), x[:, :, first:])
+        places = self._places(first, frames, lookback, channels)
+        self._heard.append((ring, places, x[:, :, first:]))
         return torch.cat([heard, x], dim=2)
+
+    def remember(self) -> None:
+        for ring, places, frames in self._heard:
+            ring.scatter_(2, places, frames)
 
     def _places(self, begin: int, end: int, lookback: int, channels: int) -> Tensor:
         """[batch, channels, end - begin], where in a ring the frames from `begin` on lie."""

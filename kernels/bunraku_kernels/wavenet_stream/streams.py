@@ -17,6 +17,8 @@ from torch import Tensor
 from bunraku_kernels.errors import InvalidInputError
 from bunraku_kernels.wavenet_stream.weights import WaveNetWeights
 
+LAST_POSITION = 1 << 62  # a restored stream; it plays for ages before the count overflows
+
 
 @dataclass(frozen=True, eq=False)
 class WaveNetStreams(ABC):
@@ -88,8 +90,11 @@ class TensorStreams(WaveNetStreams):
                     f"snapshot['{name}'] is {what}: {tensor.dtype} {list(tensor.shape)}, from as "
                     "many streams of the same network"
                 )
-        if bool((snapshot["position"] < 0).any()):
-            raise InvalidInputError("snapshot['position'] is below 0: it counts frames")
+        position = snapshot["position"]
+        if bool(((position < 0) | (position > LAST_POSITION)).any()):
+            raise InvalidInputError(
+                "snapshot['position'] is below 0 or above 2^62: it counts frames heard"
+            )
         for name, tensor in own.items():
             tensor.copy_(snapshot[name])
 

@@ -161,8 +161,10 @@ struct Warp {
 
 __device__ void Warp::begin_tile(std::int64_t position, int tile_frames) {
   frames = tile_frames;
+  // Unsigned, so that no position reads outside the rings.
+  const auto heard = static_cast<std::uint64_t>(position);
   for (int i = lane; i < conv_count; i += kLanes)
-    starts[i] = convs[i].lookback == 0 ? 0 : static_cast<int>(position % convs[i].lookback);
+    starts[i] = convs[i].lookback == 0 ? 0 : static_cast<int>(heard % convs[i].lookback);
   __syncwarp();
   next_conv = fetched = used = 0;
   next_tap = 1;

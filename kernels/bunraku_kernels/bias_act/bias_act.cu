@@ -25,15 +25,8 @@ template <typename T> struct Tensors {
 };
 
 __device__ float apply(const BiasActArguments& a, float u, float dy, float ddx) {
-  const auto code = static_cast<ActivationCode>(a.activation);
-  const float value = a.gain * activation_value(code, u, a.alpha);
-  if (a.order == 0)
-    return clamped(value, a.clamp);
-  if (a.clamp >= 0.0f && !(fabsf(value) < a.clamp))
-    return 0.0f;
-  if (a.order == 1)
-    return dy * a.gain * activation_slope(code, u, a.alpha);
-  return ddx * dy * a.gain * activation_curve(code, u, a.alpha);
+  const Activation f{static_cast<ActivationCode>(a.activation), a.alpha, a.gain, a.clamp};
+  return activated(f, a.order, u, dy, ddx);
 }
 
 template <typename T, Bias kBias>

@@ -11,12 +11,7 @@ from torch import Tensor
 
 from bunraku_kernels.activations import ACTIVATIONS
 from bunraku_kernels.aot import CompiledAhead
-from bunraku_kernels.triton_math import (
-    activation_curve,
-    activation_slope,
-    activation_value,
-    clamped,
-)
+from bunraku_kernels.triton_math import activated
 
 BLOCK = 1024
 
@@ -32,17 +27,9 @@ def bias_act_kernel(
     u = tl.load(x_ptr + i, inside, 0.0).to(tl.float32)
     if HAS_BIAS:
         u += tl.load(b_ptr + (i // stride) % channels, inside, 0.0).to(tl.float32)
-    value = gain * activation_value(u, alpha, CODE)
-    if ORDER == 0:
-        y = clamped(value, clamp)
-    else:
-        y = gain * tl.load(dy_ptr + i, inside, 0.0).to(tl.float32)
-        if ORDER == 1:
-            y *= activation_slope(u, alpha, CODE)
-        else:
-            y *= activation_curve(u, alpha, CODE)
-            y *= tl.load(ddx_ptr + i, inside, 0.0).to(tl.float32)
-        y = tl.where((clamp < 0) | (tl.abs(value) < clamp), y, 0.0)
+    dy = tl.load(dy_ptr + i, inside, 0.0).to(tl.float32) if ORDER >= 1 else 0.0
+    ddx = tl.load(ddx_ptr + i, inside, 0.0).to(tl.float32) if ORDER == 2 else 0.0
+    y = activated(u, dy, ddx, alpha, gain, clamp, ORDER, CODE)
     tl.store(out_ptr + i, y.to(out_ptr.dtype.element_ty), inside)
 
 

@@ -104,18 +104,6 @@ __device__ inline float filter_both(const UpfirdnArguments& a, const AnyTile& s,
   return a.scale * sum;
 }
 
-__device__ inline float activated(const UpfirdnArguments& a, float u, float dy, float ddx) {
-  const auto code = static_cast<ActivationCode>(a.activation);
-  const float value = a.gain * activation_value(code, u, a.alpha);
-  if (a.order == 0)
-    return clamped(value, a.clamp);
-  if (a.clamp >= 0.0f && !(fabsf(value) < a.clamp))
-    return 0.0f;
-  if (a.order == 1)
-    return dy * a.gain * activation_slope(code, u, a.alpha);
-  return ddx * dy * a.gain * activation_curve(code, u, a.alpha);
-}
-
 template <typename T>
 __device__ void store_any(const UpfirdnArguments& a, std::int64_t at, std::int64_t channel,
                           float u) {
@@ -124,7 +112,8 @@ __device__ void store_any(const UpfirdnArguments& a, std::int64_t at, std::int64
       u += to_float(static_cast<const T*>(a.b)[channel]);
     const float dy = a.order >= 1 ? to_float(static_cast<const T*>(a.dy)[at]) : 0.0f;
     const float ddx = a.order == 2 ? to_float(static_cast<const T*>(a.ddx)[at]) : 0.0f;
-    u = activated(a, u, dy, ddx);
+    const Activation f{static_cast<ActivationCode>(a.activation), a.alpha, a.gain, a.clamp};
+    u = activated(f, a.order, u, dy, ddx);
   }
   static_cast<T*>(a.out)[at] = from_float<T>(u);
 }

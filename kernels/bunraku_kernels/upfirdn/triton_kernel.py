@@ -16,12 +16,7 @@ from torch import Tensor
 
 from bunraku_kernels.activations import ACTIVATIONS
 from bunraku_kernels.aot import CompiledAhead
-from bunraku_kernels.triton_math import (
-    activation_curve,
-    activation_slope,
-    activation_value,
-    clamped,
-)
+from bunraku_kernels.triton_math import activated
 from bunraku_kernels.upfirdn.geometry import empty_output, filter_size
 
 PLAIN = -1  # order: no bias, no activation; 0 to 2 as in bias_act
@@ -79,25 +74,17 @@ def filtered(
 
 
 @triton.jit
-def activated(u, b_ptr, channel, dy_ptr, ddx_ptr, at, inside, alpha, gain, clamp,
-              ORDER: tl.constexpr, CODE: tl.constexpr, HAS_BIAS: tl.constexpr):  # fmt: skip
+def finished(u, b_ptr, channel, dy_ptr, ddx_ptr, at, inside, alpha, gain, clamp,
+             ORDER: tl.constexpr, CODE: tl.constexpr, HAS_BIAS: tl.constexpr):  # fmt: skip
     """bias_act of u, or its derivatives times dy and ddx."""
     if ORDER < 0:
         return u
     else:
         if HAS_BIAS:
             u += tl.load(b_ptr + channel).to(tl.float32)
-        value = gain * activation_value(u, alpha, CODE)
-        if ORDER == 0:
-            return clamped(value, clamp)
-        else:
-            y = gain * tl.load(dy_ptr + at, inside, 0.0).to(tl.float32)
-            if ORDER == 1:
-                y *= activation_slope(u, alpha, CODE)
-            else:
-                y *= activation_curve(u, alpha, CODE)
-                y *= tl.load(ddx_ptr + at, inside, 0.0).to(tl.float32)
-            return tl.where((clamp < 0) | (tl.abs(value) < clamp), y, 0.0)
+        dy = tl.load(dy_ptr + at, inside, 0.0).to(tl.float32) if ORDER >= 1 else 0.0
+        ddx = tl.load(ddx_ptr + at, inside, 0.0).to(tl.float32) if ORDER == 2 else 0.0
+        return activated(u, dy, ddx, alpha, gain, clamp, ORDER, CODE)
 
 
 @triton.jit
@@ -146,7 +133,7 @@ def upfirdn_planes(
         )  # fmt: skip
     inside = (oy < out_height) & (ox < out_width)
     at = plane * out_height * out_width + oy * out_width + ox
-    y = activated(u * scale, b_ptr, plane % channels, dy_ptr, ddx_ptr, at, inside,
+    y = finished(u * scale, b_ptr, plane % channels, dy_ptr, ddx_ptr, at, inside,
                   alpha, gain, clamp, ORDER, CODE, HAS_BIAS)  # fmt: skip
     tl.store(out_ptr + at, y.to(out_ptr.dtype.element_ty), inside)
 
@@ -178,7 +165,7 @@ def upfirdn_pixels(
     )  # fmt: skip
     at = (row.to(tl.int64) * out_width + ox) * channels + c
     # Beyond the last channel any bias will do: nothing is stored there.
-    y = activated(u * scale, b_ptr, c % channels, dy_ptr, ddx_ptr, at, inside,
+    y = finished(u * scale, b_ptr, c % channels, dy_ptr, ddx_ptr, at, inside,
                   alpha, gain, clamp, ORDER, CODE, HAS_BIAS)  # fmt: skip
     tl.store(out_ptr + at, y.to(out_ptr.dtype.element_ty), inside)
 

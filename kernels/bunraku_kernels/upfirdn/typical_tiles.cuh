@@ -27,22 +27,22 @@ enum class Epilogue { None, Broken }; // Broken: linear, relu, lrelu with orders
 // The slope left of zero; those three activations are one function of it, and no branch.
 struct BrokenLine {
   float left, gain, limit;
-  bool is_slope;
+  bool is_relu, is_slope;
 
   __device__ explicit BrokenLine(const UpfirdnArguments& a)
-      : left(a.alpha), gain(a.gain), limit(a.clamp < 0.0f ? INFINITY : a.clamp),
+      : left(a.alpha), gain(a.gain), limit(a.clamp),
+        is_relu(static_cast<ActivationCode>(a.activation) == ActivationCode::Relu),
         is_slope(a.order == 1) {
-    const auto code = static_cast<ActivationCode>(a.activation);
-    if (code == ActivationCode::Linear)
+    if (static_cast<ActivationCode>(a.activation) == ActivationCode::Linear)
       left = 1.0f;
-    if (code == ActivationCode::Relu)
+    if (is_relu)
       left = 0.0f;
   }
   __device__ float operator()(float u, float dy) const {
     const float slope = u > 0.0f ? gain : gain * left;
-    const float value = u < 0.0f && left == 0.0f ? 0.0f : slope * u; // 0 x inf is not relu's
+    const float value = is_relu && u < 0.0f ? 0.0f : slope * u; // 0 x inf is not relu's
     if (is_slope)
-      return fabsf(value) < limit ? slope * dy : 0.0f;
+      return passes_clamp(value, limit) ? slope * dy : 0.0f;
     return clamped(value, limit);
   }
 };

@@ -39,6 +39,11 @@ __device__ inline float clamped(float value, float limit) {
   return value > limit ? limit : value < -limit ? -limit : value;
 }
 
+// Where the clamp holds, and at not-a-number under one, no gradient passes.
+__device__ inline bool passes_clamp(float value, float limit) {
+  return limit < 0.0f || fabsf(value) < limit;
+}
+
 __device__ inline float activation_slope(ActivationCode code, float u, float alpha) {
   switch (code) {
   case ActivationCode::Relu:
@@ -74,7 +79,7 @@ __device__ inline float activation_curve(ActivationCode code, float u, float alp
   }
   case ActivationCode::Sigmoid: {
     const float s = sigmoid(u);
-    return s * (1.0f - s) * (1.0f - 2.0f * s);
+    return -s * (1.0f - s) * tanhf(0.5f * u); // 1 - 2s would cancel near zero
   }
   case ActivationCode::Silu: {
     const float s = sigmoid(u);
@@ -89,6 +94,26 @@ __device__ inline float activation_curve(ActivationCode code, float u, float alp
   default:
     return 0.0f;
   }
+}
+
+// An activation with what follows it.
+struct Activation {
+  ActivationCode code;
+  float alpha;
+  float gain;
+  float clamp; // negative: none
+};
+
+// Order 0: clamped(gain * f(u)). 1: its slope times dy. 2: its curve times dy and ddx.
+__device__ inline float activated(const Activation& a, int order, float u, float dy, float ddx) {
+  const float value = a.gain * activation_value(a.code, u, a.alpha);
+  if (order == 0)
+    return clamped(value, a.clamp);
+  if (!passes_clamp(value, a.clamp))
+    return 0.0f;
+  if (order == 1)
+    return dy * a.gain * activation_slope(a.code, u, a.alpha);
+  return ddx * dy * a.gain * activation_curve(a.code, u, a.alpha);
 }
 
 } // namespace bunraku_kernels

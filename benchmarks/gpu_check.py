@@ -49,6 +49,12 @@ def what_is_missing() -> list[str]:
     return missing
 
 
+def paths(*folders: str) -> dict[str, str]:
+    """An environment in which Python finds these folders of ours before what it finds already."""
+    found = [*(str(ROOT / folder) for folder in folders), os.environ.get("PYTHONPATH", "")]
+    return {"PYTHONPATH": os.pathsep.join(filter(None, found))}
+
+
 def run_step(name: str, command: list[str], seconds: float, **environment: str) -> dict[str, Any]:
     """Run in the repository's root, output to build/gpu/logs; a step that is late is ended with all
     the processes it started, so that nothing disturbs the measurements after it."""
@@ -92,52 +98,82 @@ def build(seconds: float) -> list[dict[str, Any]]:
     steps.append(run_step("build", ["cmake", "--build", str(BUILD), *targets], seconds))
     for module in (BUILD / "bunraku_kernels").glob("_*.so"):
         shutil.copy2(module, KERNELS / module.name)
-    return steps
+    # A module that does not load is skipped by every test: nothing would be proven.
+    load = "from bunraku_kernels import backends; raise SystemExit(backends.why_not('cuda'))"
+    return [*steps, run_step("load", [sys.executable, "-c", load], 60, **paths("kernels"))]
 
 
 def operators() -> list[str]:
     return sorted(path.parent.name for path in KERNELS.glob("*/op.py"))
 
 
-def run_tests(seconds: float) -> list[dict[str, Any]]:
+def test_plan() -> dict[str, list[str]]:
+    """What pytest is given, by name: each operator's own files with its examples in the shared
+    ones, and the files that no operator owns."""
+    shared = ["tests/kernels/test_operators.py", "tests/kernels/test_on_gpu.py"]
+    left = {str(p.relative_to(ROOT)) for p in ROOT.glob("tests/kernels/test_*.py")} - {*shared}
+    plan: dict[str, list[str]] = {}
+    for name in operators():
+        own = sorted(file for file in left if file.startswith(f"tests/kernels/test_{name}"))
+        # Examples are named [operator-...]: a bare name would take those that speak of frames.
+        plan[name] = [*shared, *own, "-k", " or ".join(["[" + name + "-", *map(_base, own)])]
+        left -= set(own)
+    return plan | {"all together": sorted(left)}
+
+
+def _base(file: str) -> str:
+    return Path(file).name
+
+
+def run_tests(until: float) -> list[dict[str, Any]]:
     """A process for each operator, several at once: what one kernel breaks (an illegal access makes
     every later call of its process fail) leaves the others' results standing."""
-    with ThreadPoolExecutor(max_workers=min(6, os.cpu_count() or 1)) as pool:
-        return list(pool.map(lambda name: test_operator(name, seconds), operators()))
+    at_once = min(6, os.cpu_count() or 1)
+    threads = str(max((os.cpu_count() or 1) // at_once, 1))
+
+    def step(name: str, selected: list[str]) -> dict[str, Any]:
+        command = [
+            sys.executable, "-m", "pytest", *selected, "-q", "--maxfail=20",
+            "-p", "no:cacheprovider", "-m", "not cpu_only",
+        ]  # fmt: skip
+        left = until - time.monotonic()
+        done = run_step(f"tests of {name}", command, left, OMP_NUM_THREADS=threads)
+        return {**done, "counts": counts(done["tail"])}
+
+    plan = test_plan()
+    with ThreadPoolExecutor(max_workers=at_once) as pool:
+        return list(pool.map(step, plan, plan.values()))
 
 
-def test_operator(name: str, seconds: float) -> dict[str, Any]:
-    own = sorted(str(p.relative_to(ROOT)) for p in ROOT.glob(f"tests/kernels/test_{name}*.py"))
-    shared = ["tests/kernels/test_operators.py", "tests/kernels/test_on_gpu.py"]
-    command = [
-        sys.executable, "-m", "pytest", *shared, *own, "-q", "-k", name, "--maxfail=20",
-        "-p", "no:cacheprovider", "-m", "not cpu_only",
-    ]  # fmt: skip
-    return run_step(f"tests of {name}", command, seconds)
+def counts(tail: list[str]) -> dict[str, int]:
+    """Of pytest's last line: {"passed": 12, "skipped": 3}."""
+    last = tail[-1] if tail else ""
+    kinds = r"(\d+) (passed|failed|skipped|deselected|errors?|warnings?)"
+    return {kind.rstrip("s"): int(count) for count, kind in re.findall(kinds, last)}
 
 
 def sanitize(seconds: float) -> list[dict[str, Any]]:
+    """Half of the time for each tool; what the first leaves over is the second's."""
     if shutil.which("compute-sanitizer") is None:
         return [{"step": "sanitizer", "exit": None, "tail": ["compute-sanitizer is not on PATH"]}]
-    share = seconds / 2
-    # Its own budget ends the probe; the step's limit is for one that hangs.
-    probe = [sys.executable, "tests/kernels/sanitized.py", "--seconds", str(round(share * 0.7))]
-    paths = os.pathsep.join(str(ROOT / p) for p in ("kernels", "tests/kernels"))
-    return [
-        run_step(
-            tool,
-            ["compute-sanitizer", "--tool", tool, "--error-exitcode", "3", *probe],
-            2 * share,
-            PYTHONPATH=paths,
-            PYTORCH_NO_CUDA_MEMORY_CACHING="1",
-        )
-        for tool in ("memcheck", "racecheck")
-    ]
+    until, steps = time.monotonic() + seconds, []
+    environment = {**paths("kernels", "tests/kernels"), "PYTORCH_NO_CUDA_MEMORY_CACHING": "1"}
+    for place, tool in enumerate(("memcheck", "racecheck")):
+        share = (until - time.monotonic()) / (2 - place)
+        # Its own budget ends the probe, which is no failure; the step's limit is for one that hangs
+        # and leaves room for the import of torch, which the budget does not count.
+        probe = ["tests/kernels/sanitized.py", "--seconds", str(round(share * 0.5))]
+        command = ["compute-sanitizer", "--tool", tool, "--error-exitcode", "3", sys.executable]
+        steps.append(run_step(tool, [*command, *probe], share * 1.5, **environment))
+    return steps
 
 
 def measure(until: float) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """A process for each operator, one after the other, each with its share of the time left."""
-    whole: dict[str, Any] = {"machine": {}, "roofs": {}, "figures": [], "asked": [], "left_out": []}
+    whole: dict[str, Any] = {
+        "machine": {}, "roofs": {}, "roofs_by_operator": {}, "figures": [], "asked": [],
+        "left_out": [],
+    }  # fmt: skip
     steps = []
     names = benchmarked()
     for place, name in enumerate(names):
@@ -148,17 +184,17 @@ def measure(until: float) -> tuple[dict[str, Any], list[dict[str, Any]]]:
             "--seconds", "0.25", "--budget", str(round(share * 0.8)), "--out", str(out),
         ]  # fmt: skip
         out.with_suffix(".json").unlink(missing_ok=True)
-        steps.append(
-            run_step(f"figures of {name}", command, share, PYTHONPATH=str(ROOT / "kernels"))
-        )
+        steps.append(run_step(f"figures of {name}", command, share, **paths("kernels")))
         if out.with_suffix(".json").exists():  # also of a run that broke off: written case by case
-            merge(whole, json.loads(out.with_suffix(".json").read_text()))
+            merge(whole, json.loads(out.with_suffix(".json").read_text()), name)
     return whole, steps
 
 
-def merge(whole: dict[str, Any], part: dict[str, Any]) -> None:
+def merge(whole: dict[str, Any], part: dict[str, Any], operator: str) -> None:
+    """Shares of a floor are of the roofs that the operator's own process measured."""
     whole["machine"] = whole["machine"] or part["machine"]
     whole["roofs"] = whole["roofs"] or part["roofs"]
+    whole["roofs_by_operator"][operator] = part["roofs"]
     for key in ("figures", "asked", "left_out"):
         whole[key] += part[key]
 
@@ -200,13 +236,14 @@ def main() -> int:
     steps = build(whole * SHARES["build"])
     if any(step["exit"] for step in steps):
         return 1
-    steps += run_tests(whole * SHARES["tests"])
+    steps += run_tests(time.monotonic() + whole * SHARES["tests"])
     steps += sanitize(whole * SHARES["sanitizer"])
+    others = peers()
     result, measured = measure(start + whole * 0.97)
     if not result["figures"]:
         print("no benchmark gave a figure: see build/gpu/logs", file=sys.stderr)
         return 1
-    result |= {"steps": steps + measured, "peers": peers()}
+    result |= {"steps": steps + measured, "peers": others}
     sys.path[:0] = [str(ROOT / "benchmarks" / "kernels")]
     import run
 

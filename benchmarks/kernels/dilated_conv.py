@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from bunraku_kernels.dilated_conv import dilated_conv
 from bunraku_kernels.registry import operators
-from case import Case
+from case import Case, compiled
 from torch import Tensor
 
 Layer = Mapping[str, Tensor]
@@ -78,7 +78,7 @@ def _case(sizes: Sizes, grad: bool) -> Case:
     def make(device: torch.device) -> Mapping[str, Callable[[], object]]:
         here = operators()["dilated_conv"].availability().here
         functions = {impl: _ours(impl) for impl in ("cuda", "triton") if impl in here}
-        peers: dict[str, Function] = {"eager": eager, "torch.compile": torch.compile(eager)}
+        peers: dict[str, Function] = {"eager": eager, "torch.compile": compiled(eager)}
         run = _with_gradients if grad else _forward
         t = layer(sizes, device, grad)
         return {name: run(f, t, sizes) for name, f in {**functions, **peers}.items()}
@@ -95,12 +95,12 @@ def _case(sizes: Sizes, grad: bool) -> Case:
 
 
 def layer(sizes: Sizes, device: torch.device, grad: bool) -> Layer:
-    generator = torch.Generator().manual_seed(1)
+    generator = torch.Generator(device).manual_seed(1)
 
     def draw(*shape: int) -> Tensor:
         scale = shape[1] ** -0.5 if len(shape) > 1 else 0.1
-        values = scale * torch.randn(*shape, generator=generator)
-        return values.to(device, sizes.dtype).requires_grad_(grad)
+        values = scale * torch.randn(*shape, generator=generator, device=device)
+        return values.to(sizes.dtype).requires_grad_(grad)
 
     t = {
         "x": draw(sizes.batch, sizes.channels, FRAMES),

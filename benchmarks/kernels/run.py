@@ -168,15 +168,36 @@ def run_all(
         result["figures"] += rows
         result["asked"] += list(judge(case, rows))
         write(result, out)
-        if device.type == "cuda":
-            torch.cuda.empty_cache()
+        if not recovered(device):
+            until = -float("inf")
+    if result["figures"]:
+        write(result, out)
     return result
+
+
+def recovered(device: torch.device) -> bool:
+    """Whether more can be measured in this process: after an illegal access nothing can."""
+    if device.type == "cuda":
+        try:
+            torch.cuda.synchronize()
+            torch.cuda.empty_cache()
+        except Exception as error:
+            print(f"the GPU takes no more calls: {in_one_line(error)}", file=sys.stderr)
+            return False
+    return True
 
 
 def write(result: Mapping[str, Any], out: Path) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    out.with_suffix(".md").write_text(table(result), encoding="utf-8")
+    _replace(out.with_suffix(".json"), json.dumps(result, indent=1) + "\n")
+    _replace(out.with_suffix(".md"), table(result))
+
+
+def _replace(path: Path, text: str) -> None:
+    """At once: a process that is ended while it writes leaves the text before."""
+    new = path.with_name(path.name + ".new")
+    new.write_text(text, encoding="utf-8")
+    new.replace(path)
 
 
 def main() -> int:

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from bunraku_kernels.bias_act import bias_act
 from bunraku_kernels.registry import operators
 from bunraku_kernels.upfirdn import upfirdn, upfirdn_bias_act
-from case import Case, Run
+from case import Case, Run, compiled
 from torch import Tensor
 
 BATCH, CHANNELS, TAPS = 16, 128, 4
@@ -67,11 +67,11 @@ def _runs(x: Tensor, settings: Mapping[str, Any], fused: bool) -> dict[str, Run]
             return lambda: upfirdn_bias_act(x, f, b, impl=impl, **settings, **LRELU)
         return lambda: upfirdn(x, f, impl=impl, **settings)
 
-    compiled = torch.compile(eager)
+    one_graph = compiled(eager)
     here = operators()["upfirdn"].availability().here
     runs: dict[str, Run] = {impl: ours(impl) for impl in here if impl != "reference"}
     runs["eager"] = lambda: eager(x, weight, b, **settings)
-    runs["torch.compile"] = lambda: compiled(x, weight, b, **settings)
+    runs["torch.compile"] = lambda: one_graph(x, weight, b, **settings)
     runs["cudnn"] = lambda: convolved(x, weight, b, **settings)
     return runs
 
@@ -115,7 +115,7 @@ def _bias_act(size: int, dtype: torch.dtype) -> Case:
     def make(device: torch.device) -> Mapping[str, Run]:
         x = torch.randn(BATCH, CHANNELS, size, size, device=device, dtype=dtype)
         b = torch.randn(CHANNELS, device=device, dtype=dtype)
-        compiled = torch.compile(_activated)
+        one_graph = compiled(_activated)
         here = operators()["bias_act"].availability().here
         runs: dict[str, Run] = {
             impl: lambda impl=impl: bias_act(x, b, impl=impl, **LRELU)
@@ -123,7 +123,7 @@ def _bias_act(size: int, dtype: torch.dtype) -> Case:
             if impl != "reference"
         }
         runs["eager"] = lambda: _activated(x, b)
-        runs["torch.compile"] = lambda: compiled(x, b)
+        runs["torch.compile"] = lambda: one_graph(x, b)
         return runs
 
     name = f"bias_act {size} x {size} {_short(dtype)}"

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from bunraku_kernels.registry import operators
 from bunraku_kernels.upsample_conv import upsample_conv1d, upsample_conv2d
-from case import Case, Run
+from case import Case, Run, compiled
 from torch import Tensor
 
 BATCH = 8
@@ -120,8 +120,8 @@ def _runs(ours: Callable[[str], Tensor]) -> dict[str, Run]:
 
 
 def _peers(eager: Callable[..., Tensor], *arguments: object) -> dict[str, Run]:
-    compiled = torch.compile(eager)
-    return {"eager": lambda: eager(*arguments), "torch.compile": lambda: compiled(*arguments)}
+    one_graph = compiled(eager)
+    return {"eager": lambda: eager(*arguments), "torch.compile": lambda: one_graph(*arguments)}
 
 
 def _eager_picture(x: Tensor, w: Tensor, b: Tensor) -> Tensor:

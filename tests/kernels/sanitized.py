@@ -50,8 +50,8 @@ def main() -> None:
         if time.monotonic() > until:
             break
         run(example, dtype)
+        torch.cuda.synchronize()
         ran += 1
-    torch.cuda.synchronize()
     print(f"{ran} of {len(all_of_them)} examples ran")
 
 

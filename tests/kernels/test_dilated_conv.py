@@ -238,6 +238,7 @@ def test_sums_over_time_leave_the_callers_precision(allowed: str) -> None:
         matmul.fp32_precision = before
 
 
+@pytest.mark.cpu_only
 @pytest.mark.parametrize(
     ("change", "message"),
     [

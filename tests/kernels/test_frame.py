@@ -26,6 +26,8 @@ def _ways() -> Iterator[Any]:
     absent = OPERATOR.availability().absent
     for impl in OPERATOR.implementations:
         marks = [pytest.mark.skip(reason=absent[impl])] if impl in absent else []
+        if impl != "cuda":
+            marks.append(pytest.mark.cpu_only)
         isas = [""]
         if impl == "native" and impl not in absent:
             isas = backends.native_module().isa_list()
@@ -59,6 +61,7 @@ def _values(*shape: int, seed: int = 0, impl: str = "reference") -> Tensor:
 # ---- the definition ------------------------------------------------------------------------------
 
 
+@pytest.mark.cpu_only
 @pytest.mark.parametrize("antialias", [True, False])
 @pytest.mark.parametrize("size_in", [1, 2, 3, 7, 16, 33, 100])
 @pytest.mark.parametrize("size_out", [1, 2, 5, 16, 31, 128])
@@ -86,6 +89,7 @@ def _by_hand(line: list[float], size_out: int, antialias: bool) -> list[float]:
     return result
 
 
+@pytest.mark.cpu_only
 @pytest.mark.parametrize("antialias", [True, False])
 @pytest.mark.parametrize("size", [(1, 1), (1, 4), (5, 1), (7, 2), (9, 12)])
 def test_reference_resizes_as_the_formula_says(size: tuple[int, int], antialias: bool) -> None:
@@ -101,6 +105,7 @@ def test_reference_resizes_as_the_formula_says(size: tuple[int, int], antialias:
     assert (_resized(planes, height, width, antialias) - truth).abs().max() < 1e-6
 
 
+@pytest.mark.cpu_only
 def test_reference_is_the_usual_chain_of_operations() -> None:
     frame = _frames(40, 60)
     y = frame_to_tensor(frame, (16, 24), order="bgr", mean=MEAN, std=STD, impl="reference")
@@ -304,6 +309,7 @@ REFUSED: list[tuple[str, Callable[[], object]]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.cpu_only
 @pytest.mark.parametrize(("message", "call"), REFUSED)
 def test_refusals_name_value_range_and_remedy(message: str, call: Callable[[], object]) -> None:
     absent = OPERATOR.availability().absent

@@ -50,6 +50,30 @@ def test_every_operator_is_tested_and_measured(check: ModuleType) -> None:
     assert set(check.benchmarked()) == set(check.operators()) - {"bias_act"}
 
 
+def test_every_file_of_tests_is_run(check: ModuleType) -> None:
+    given = {file for selected in check.test_plan().values() for file in selected}
+    files = {str(p.relative_to(ROOT)) for p in ROOT.glob("tests/kernels/test_*.py")}
+    assert files <= given
+    assert "test_frame.py" in check.test_plan()["frame"][-1]
+
+
+def test_counts_are_read_from_the_last_line(check: ModuleType) -> None:
+    line = "==== 1 failed, 12 passed, 3 skipped, 40 deselected, 2 errors in 7.31s ===="
+    expected = {"failed": 1, "passed": 12, "skipped": 3, "deselected": 40, "error": 2}
+    assert check.counts(["earlier: 5 passed", line]) == expected
+    assert check.counts([]) == {}
+
+
+def test_figures_of_all_operators_come_together(check: ModuleType) -> None:
+    whole = {"machine": {}, "roofs": {}, "roofs_by_operator": {}}
+    whole |= {"figures": [], "asked": [], "left_out": []}
+    for name, copy in (("frame", 2.0), ("upfirdn", 3.0)):
+        part = {"machine": {"device": "a"}, "roofs": {"copy": copy}, "figures": [name]}
+        check.merge(whole, {**part, "asked": [], "left_out": []}, name)
+    assert whole["figures"] == ["frame", "upfirdn"]
+    assert whole["roofs_by_operator"] == {"frame": {"copy": 2.0}, "upfirdn": {"copy": 3.0}}
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_without_a_gpu_nothing_is_done(check: ModuleType, capsys: pytest.CaptureFixture) -> None:
     assert any("GPU" in missing for missing in check.what_is_missing())

@@ -46,6 +46,7 @@ def by_loops(
 # ---- the reference against independent truths ----------------------------------------------------
 
 
+@pytest.mark.cpu_only
 @pytest.mark.parametrize(
     ("up", "down", "taps"), list(itertools.product((1, 2, 3), (1, 2, 5), (1, 4, 9)))
 )
@@ -58,6 +59,7 @@ def test_signals_agree_with_scipy(up: int, down: int, taps: int) -> None:
     np.testing.assert_allclose(y.numpy(), truth, atol=1e-12)
 
 
+@pytest.mark.cpu_only
 @pytest.mark.parametrize("padding", [(0, 0, 0, 0), (2, 1, 3, 0), (-1, 2, 4, -2)])
 @pytest.mark.parametrize(("up", "down"), [((1, 1), (1, 1)), ((2, 3), (1, 2)), ((1, 2), (3, 1))])
 def test_images_agree_with_loops(up: Any, down: Any, padding: Any) -> None:
@@ -68,6 +70,7 @@ def test_images_agree_with_loops(up: Any, down: Any, padding: Any) -> None:
     np.testing.assert_allclose(y[0, 0].numpy(), truth, atol=1e-12)
 
 
+@pytest.mark.cpu_only
 def test_up_2_is_a_transposed_convolution() -> None:
     x = normal(2, 3, 5, 6)
     f = torch.outer(BINOMIAL, BINOMIAL)
@@ -77,6 +80,7 @@ def test_up_2_is_a_transposed_convolution() -> None:
     torch.testing.assert_close(y, truth)
 
 
+@pytest.mark.cpu_only
 def test_options_mean_what_they_say() -> None:
     x, f = normal(1, 2, 6, 7), normal(4, seed=1).float()
     y = upfirdn(x, f, padding=2, impl="reference")
@@ -87,6 +91,7 @@ def test_options_mean_what_they_say() -> None:
     torch.testing.assert_close(upfirdn(x, f, padding=2, gain=3.0, impl="reference"), 3.0 * y)
 
 
+@pytest.mark.cpu_only
 def test_the_fused_reference_is_the_two_operators() -> None:
     x, b = normal(2, 3, 5, 6), normal(3, seed=1)
     settings: dict[str, Any] = {"activation": "silu", "gain": 1.3, "clamp": 0.9}
@@ -156,6 +161,7 @@ def test_the_largest_filter_and_factors(impl: str) -> None:
 # ---- what is refused -----------------------------------------------------------------------------
 
 
+@pytest.mark.cpu_only
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
@@ -179,6 +185,7 @@ def test_bad_input_is_refused_in_words(changed: dict[str, Any], message: str) ->
         upfirdn(given.pop("x"), given.pop("f"), **given)
 
 
+@pytest.mark.cpu_only
 @pytest.mark.parametrize(
     ("changed", "message"),
     [

@@ -40,6 +40,7 @@ def close(value: Tensor, truth: Tensor, tolerance: float = 1e-10) -> None:
 # ---- an independent truth, in float64 ------------------------------------------------------------
 
 
+@pytest.mark.cpu_only
 @pytest.mark.parametrize("k", [1, 2, 3, 5])
 @pytest.mark.parametrize("up", [1, 2, 3])
 def test_nearest_is_interpolate_then_conv2d(k: int, up: int) -> None:
@@ -53,6 +54,7 @@ def test_nearest_is_interpolate_then_conv2d(k: int, up: int) -> None:
     close(upsample_conv2d(x, w, b, up=up), F.conv2d(large, w, b, padding=k // 2))
 
 
+@pytest.mark.cpu_only
 @pytest.mark.parametrize(("k", "up"), [(1, 2), (3, 2), (4, 2), (5, 2), (4, 3), (2, 4), (3, 1)])
 def test_transposed_is_conv_transpose2d(k: int, up: int) -> None:
     d = Draw(k)
@@ -65,6 +67,7 @@ def test_transposed_is_conv_transpose2d(k: int, up: int) -> None:
         close(ours, truth)
 
 
+@pytest.mark.cpu_only
 @pytest.mark.parametrize(
     ("k", "up", "taps"), [(3, 2, 4), (1, 2, 4), (3, 2, 3), (5, 3, 6), (1, 4, 1)]
 )
@@ -86,6 +89,7 @@ def test_fir_is_conv_transpose2d_then_the_filter(k: int, up: int, taps: int) -> 
     close(ours, F.pad(framed, [0, up, 0, up])[:, :, :height, :width])
 
 
+@pytest.mark.cpu_only
 def test_fir_agrees_with_the_published_order_of_stylegan2() -> None:
     """3 x 3 kernel, up 2, filter [1, 3, 3, 1]: transposed convolution, one sample of padding on
     each side, filter times 4 (Karras et al., 2020)."""
@@ -99,6 +103,7 @@ def test_fir_agrees_with_the_published_order_of_stylegan2() -> None:
     close(upsample_conv2d(x, w, mode="fir", fir=taps), truth)
 
 
+@pytest.mark.cpu_only
 @pytest.mark.parametrize(("k", "stride"), [(16, 8), (4, 2), (7, 3), (3, 5), (11, 1)])
 def test_one_dimension_is_conv_transpose1d(k: int, stride: int) -> None:
     d = Draw(k)
@@ -109,6 +114,7 @@ def test_one_dimension_is_conv_transpose1d(k: int, stride: int) -> None:
         close(ours, truth)
 
 
+@pytest.mark.cpu_only
 @pytest.mark.parametrize("demodulate", [False, True])
 def test_modulated_layer_is_one_convolution_a_sample(demodulate: bool) -> None:
     d = Draw(5)
@@ -124,6 +130,7 @@ def test_modulated_layer_is_one_convolution_a_sample(demodulate: bool) -> None:
         close(ours[n : n + 1], (2**0.5 * F.leaky_relu(u, 0.2)).clamp(-2, 2))
 
 
+@pytest.mark.cpu_only
 def test_instance_norm_is_torchs_and_ignores_the_bias() -> None:
     d = Draw(6)
     x, w, b = d.normal(2, 3, 4, 5), d.normal(4, 3, 3, 3), d.normal(4)
@@ -147,6 +154,7 @@ class _LibraryProducts(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+@pytest.mark.cpu_only
 @pytest.mark.parametrize("mode", ["nearest", "fir", "transposed"])
 def test_no_product_is_left_to_tf32(mode: str) -> None:
     d = Draw(8)
@@ -161,6 +169,7 @@ def test_no_product_is_left_to_tf32(mode: str) -> None:
     assert {name for name in products.seen if not name.startswith("bunraku.")} == set()
 
 
+@pytest.mark.cpu_only
 def test_phases_spend_nothing_on_zeros() -> None:
     d = Draw(7)
     assert phase_weights("nearest", d.normal(4, 3, 3, 3)).weights.shape == (4, 2, 2, 4, 3)
@@ -228,6 +237,7 @@ def test_streamed_equals_whole_for_any_partition(impl: str, k: int, stride: int,
         close(torch.cat(parts, 2), whole.cpu().double(), 1e-5)
 
 
+@pytest.mark.cpu_only
 def test_causal_output_depends_on_no_later_frame_and_padding_is_latency() -> None:
     d = Draw(1)
     x, w = d.normal(1, 2, 10), d.normal(2, 3, 16)
@@ -243,6 +253,7 @@ def test_causal_output_depends_on_no_later_frame_and_padding_is_latency() -> Non
     close(streamed[:, :, 4:], centred[:, :, : 80 - 4])
 
 
+@pytest.mark.cpu_only
 def test_reset_equals_fresh_and_snapshots_return() -> None:
     d = Draw(2)
     x, w = d.normal(2, 3, 5), d.normal(3, 4, 8)
@@ -267,6 +278,7 @@ def test_reset_equals_fresh_and_snapshots_return() -> None:
 # ---- what is refused -----------------------------------------------------------------------------
 
 
+@pytest.mark.cpu_only
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -294,6 +306,7 @@ def test_bad_input_is_refused_in_words(change: dict[str, Any], message: str) -> 
         upsample_conv2d(**given)
 
 
+@pytest.mark.cpu_only
 def test_bad_sound_is_refused_in_words() -> None:
     x, w = torch.zeros(1, 2, 5), torch.zeros(2, 3, 4)
     with pytest.raises(InvalidInputError, match=r"causal with padding=1"):

@@ -7,6 +7,8 @@ import torch
 from bunraku_kernels import InvalidInputError
 from bunraku_kernels.upsample_conv import UpsampleConv1dStream
 
+pytestmark = pytest.mark.cpu_only
+
 
 def layer(kernel: int = 4, bias: torch.Tensor | None = None) -> UpsampleConv1dStream:
     torch.manual_seed(0)

@@ -29,6 +29,7 @@ from scipy import stats
 from torch import Tensor
 from torch.nn import functional
 
+pytestmark = pytest.mark.cpu_only
 REASON = backends.why_not("native")
 ISAS = native_kernel.isas() if REASON is None else []
 needs_native = pytest.mark.skipif(REASON is not None, reason=str(REASON))

@@ -56,7 +56,13 @@ def device_of(impl: str) -> str:
 
 def implementations(*names: str) -> list[object]:
     return [
-        pytest.param(name, marks=[pytest.mark.skip(reason=ABSENT[name])] if name in ABSENT else [])
+        pytest.param(
+            name,
+            marks=[
+                *([pytest.mark.skip(reason=ABSENT[name])] if name in ABSENT else []),
+                *([] if name == "cuda" else [pytest.mark.cpu_only]),
+            ],
+        )
         for name in names
     ]
 
@@ -129,6 +135,7 @@ def plain_network(plan: WaveNetPlan, weights: Tensor, x: Tensor) -> Tensor:
     return result
 
 
+@pytest.mark.cpu_only
 @pytest.mark.parametrize("activation", ["tanh", "relu", "silu", "softplus", "elu", "sigmoid"])
 def test_the_reference_is_the_network_after_endless_silence(activation: str) -> None:
     first = ArrayPlan(5, (LayerPlan(3, 4, activation), LayerPlan(2, 7, activation)), 3, 2)
@@ -167,6 +174,7 @@ def test_networks_in_use(impl: str, plan: WaveNetPlan) -> None:
     assert_close(y, truth(plan, x))
 
 
+@pytest.mark.cpu_only
 def test_counts_of_networks_in_use() -> None:
     assert STANDARD.weight_count == 13_802
     assert STANDARD.flop_per_frame == 26_640
@@ -335,6 +343,19 @@ def test_positions_far_on(impl: str, start: int) -> None:
     assert streams.position.tolist() == [120, start + 120]
 
 
+@pytest.mark.parametrize("impl", implementations("cuda"))
+@pytest.mark.parametrize("start", [-500, -1, -(2**63), 2**63 - 50])
+def test_no_position_leads_out_of_the_rings(impl: str, start: int) -> None:
+    """Whatever was written to `position`, which is the caller's to write."""
+    frames = -start if start == -1 else 120  # up to 0, where the count begins anew
+    x, streams = signal(3, frames), open_streams(packed(SMALL, impl), 3, impl=impl)
+    streams.ring[::2] = math.nan  # the neighbours'
+    streams.position[1] = start
+    y = played(x, streams, impl, itertools.repeat(50))
+    assert_close(y[1:2], truth(SMALL, x)[1:2])
+    assert streams.position[1] == (start + frames + 2**63) % 2**64 - 2**63
+
+
 @each_with_tensors
 def test_implementations_hand_streams_to_each_other(impl: str) -> None:
     if device_of(impl) != "cpu":
@@ -380,6 +401,7 @@ def test_a_replayed_graph_plays_the_next_block() -> None:
     assert_close(torch.cat(out, dim=1), truth(SMALL, x))
 
 
+@pytest.mark.cpu_only
 def test_not_a_number_is_forgotten_and_stays_in_its_stream() -> None:
     x = signal(2, 4 * SMALL.receptive_field)
     spoilt = x.clone()
@@ -398,6 +420,7 @@ def test_not_a_number_is_forgotten_and_stays_in_its_stream() -> None:
 # ---- choosing and refusing -------------------------------------------------------------------
 
 
+@pytest.mark.cpu_only
 def test_auto_plays_whatever_streams_it_opened() -> None:
     x = signal(2, 40)
     for dtype in (torch.float32, torch.float64):
@@ -440,6 +463,7 @@ def test_networks_too_large_for_a_thread_block(impl: str) -> None:
 LAYER = LayerPlan(3, 2)
 
 
+@pytest.mark.cpu_only
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -472,6 +496,7 @@ def test_hostile_plans_are_refused(make: object, message: str) -> None:
         make()
 
 
+@pytest.mark.cpu_only
 def test_hostile_weights_are_refused() -> None:
     good = random_weights(SMALL, 3).float()
     with pytest.raises(InvalidInputError, match=rf"takes \[{SMALL.weight_count}\]"):
@@ -490,6 +515,7 @@ def test_hostile_weights_are_refused() -> None:
         pack_weights(relu, torch.full([relu.weight_count], 1e30))
 
 
+@pytest.mark.cpu_only
 def test_bad_calls_are_refused() -> None:
     weights = packed(SMALL, "reference")
     streams = open_streams(weights, 2, impl="reference")
@@ -518,6 +544,7 @@ def test_bad_calls_are_refused() -> None:
         streams.restore({**kept, "position": kept["position"] - 1})
 
 
+@pytest.mark.cpu_only
 def test_weights_are_a_copy_and_plans_compare_by_value() -> None:
     flat = random_weights(SMALL, 3).float()
     weights = pack_weights(SMALL, flat)

@@ -30,7 +30,8 @@ class UpsampleConv1dState:
             self.frames.masked_fill_(mask.to(self.frames.device)[:, None, None], 0.0)
 
     def snapshot(self) -> UpsampleConv1dState:
-        return UpsampleConv1dState(self.frames.clone())
+        with torch.inference_mode(False):  # as init_state
+            return UpsampleConv1dState(self.frames.clone())
 
     def restore(self, other: UpsampleConv1dState) -> None:
         """Continue from a snapshot of this state or of one like it."""
@@ -68,6 +69,10 @@ class UpsampleConv1dStream:
             raise InvalidInputError(
                 f"weight {list(weight.shape)} with stride={stride}: [I, O, k] and a stride from 1"
             )
+        if not weight.is_floating_point() or 0 in weight.shape:
+            raise InvalidInputError(
+                f"weight is {weight.dtype} {list(weight.shape)}: floating-point, no axis empty"
+            )
         self.stride = stride
         self.latency_samples = padding
         self.history_frames = -(-weight.shape[2] // stride) - 1
@@ -88,22 +93,28 @@ class UpsampleConv1dStream:
         self._impl = impl
 
     def init_state(self, batch: int) -> UpsampleConv1dState:
+        if batch < 0:
+            raise InvalidInputError(f"batch={batch}: 0 or more streams")
         shape = (batch, self._like.shape[0], self.history_frames)
-        return UpsampleConv1dState(self._like.new_zeros(shape))
+        with torch.inference_mode(False):  # what it makes can be stepped in no other mode
+            return UpsampleConv1dState(self._like.new_zeros(shape))
 
     @torch.no_grad()
     def step(self, x: Tensor, state: UpsampleConv1dState) -> Tensor:
         """x [batch, I, T] with any T -> [batch, O, stride * T]."""
         batch, channels, remembered = state.frames.shape
-        if (channels, remembered) != (self._like.shape[0], self.history_frames):
+        wanted = (self._like.dtype, self._like.device)
+        held = (state.frames.dtype, state.frames.device)
+        if (channels, remembered, *held) != (self._like.shape[0], self.history_frames, *wanted):
             raise InvalidInputError(
-                f"the state holds [{channels}, {remembered}] a stream: this layer's init_state "
-                f"makes [{self._like.shape[0]}, {self.history_frames}]"
+                f"the state holds {held[0]} [{channels}, {remembered}] a stream on {held[1]}: this "
+                f"layer's init_state makes {wanted[0]} "
+                f"[{self._like.shape[0]}, {self.history_frames}] on {wanted[1]}"
             )
-        if x.ndim != 3 or tuple(x.shape[:2]) != (batch, channels) or x.dtype != self._like.dtype:
+        if x.ndim != 3 or (*x.shape[:2], x.dtype, x.device) != (batch, channels, *wanted):
             raise InvalidInputError(
-                f"x is {x.dtype} {list(x.shape)}: the streams want {self._like.dtype} "
-                f"[{batch}, {channels}, T]"
+                f"x is {x.dtype} {list(x.shape)} on {x.device}: the streams want {wanted[0]} "
+                f"[{batch}, {channels}, T] on {wanted[1]}"
             )
         # The state holds frames after the pre-activation: zeros before the signal stay zeros
         # for an f with f(0) != 0.

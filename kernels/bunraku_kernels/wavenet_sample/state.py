@@ -35,13 +35,14 @@ class WaveNetState:
         device, dtype = weights.device, weights.dtype
         silence = float(weights.outputs // 2) if weights.is_categorical else 0.0
         slots, channels = weights.history_frames, weights.residual_channels
-        return cls(
-            torch.zeros(batch, slots, channels, dtype=dtype, device=device),
-            torch.full((batch, 2), silence, dtype=dtype, device=device),
-            torch.zeros(batch, dtype=torch.int64, device=device),
-            torch.arange(batch, dtype=torch.int64, device=device),
-            silence,
-        )
+        with torch.inference_mode(False):  # what it makes can be stepped in no other mode
+            return cls(
+                torch.zeros(batch, slots, channels, dtype=dtype, device=device),
+                torch.full((batch, 2), silence, dtype=dtype, device=device),
+                torch.zeros(batch, dtype=torch.int64, device=device),
+                torch.arange(batch, dtype=torch.int64, device=device),
+                silence,
+            )
 
     @property
     def batch(self) -> int:
@@ -56,13 +57,14 @@ class WaveNetState:
 
     def snapshot(self) -> WaveNetState:
         """A copy that later samples do not change."""
-        return WaveNetState(
-            self.history.clone(),
-            self.last.clone(),
-            self.time.clone(),
-            self.stream.clone(),
-            self.silence,
-        )
+        with torch.inference_mode(False):  # as initial
+            return WaveNetState(
+                self.history.clone(),
+                self.last.clone(),
+                self.time.clone(),
+                self.stream.clone(),
+                self.silence,
+            )
 
     def restore(self, snapshot: WaveNetState) -> None:
         """Take over the values of a snapshot, in place."""

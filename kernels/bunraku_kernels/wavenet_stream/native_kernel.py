@@ -17,8 +17,9 @@ _networks: weakref.WeakKeyDictionary[WaveNetWeights, Any] = weakref.WeakKeyDicti
 
 
 def opened(weights: WaveNetWeights, batch: int) -> CoreStreams:
-    position = torch.zeros(batch, dtype=torch.int64)
-    ring = torch.zeros(batch, 0)
+    with torch.inference_mode(False):  # as TensorStreams.opened
+        position = torch.zeros(batch, dtype=torch.int64)
+        ring = torch.zeros(batch, 0)
     return CoreStreams(weights, ring, position, _network(weights).open(batch))
 
 

@@ -73,8 +73,9 @@ class TensorStreams(WaveNetStreams):
 
     @staticmethod
     def opened(weights: WaveNetWeights, batch: int) -> TensorStreams:
-        ring = weights.silence.expand(batch, -1).clone(memory_format=torch.contiguous_format)
-        position = torch.zeros(batch, dtype=torch.int64, device=weights.device)
+        with torch.inference_mode(False):  # what it makes can be stepped in no other mode
+            ring = weights.silence.expand(batch, -1).clone(memory_format=torch.contiguous_format)
+            position = torch.zeros(batch, dtype=torch.int64, device=weights.device)
         return TensorStreams(weights, ring, position)
 
     def snapshot(self) -> dict[str, Tensor]:

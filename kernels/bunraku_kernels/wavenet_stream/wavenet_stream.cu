@@ -152,19 +152,17 @@ struct Warp {
   int fetched; // segment that is filled next
   int used;    // segment that is used next
 
-  __device__ void begin_tile(std::int64_t position, int tile_frames);
+  __device__ void begin_tile(std::uint64_t position, int tile_frames);
   __device__ void fetch();
   __device__ int await();
   __device__ void release();
   __device__ void remember(int index, int now) const;
 };
 
-__device__ void Warp::begin_tile(std::int64_t position, int tile_frames) {
+__device__ void Warp::begin_tile(std::uint64_t position, int tile_frames) {
   frames = tile_frames;
-  // Unsigned, so that no position reads outside the rings.
-  const auto heard = static_cast<std::uint64_t>(position);
   for (int i = lane; i < conv_count; i += kLanes)
-    starts[i] = convs[i].lookback == 0 ? 0 : static_cast<int>(heard % convs[i].lookback);
+    starts[i] = convs[i].lookback == 0 ? 0 : static_cast<int>(position % convs[i].lookback);
   __syncwarp();
   next_conv = fetched = used = 0;
   next_tap = 1;
@@ -456,7 +454,8 @@ __global__ void __launch_bounds__(kMaxStreams* kLanes) play_streams(WaveNetStrea
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * warps;
   for (std::int64_t s = static_cast<std::int64_t>(blockIdx.x) * warps + warp_index; s < a.streams;
        s += step) {
-    const std::int64_t position = a.position[s];
+    // Unsigned, so that no position reads outside the rings or overflows.
+    const auto position = static_cast<std::uint64_t>(a.position[s]);
     warp.ring = a.ring + s * a.ring_floats;
     for (std::int64_t begin = 0; begin < a.frames; begin += kTile) {
       const int frames = static_cast<int>(min(a.frames - begin, static_cast<std::int64_t>(kTile)));
@@ -466,7 +465,7 @@ __global__ void __launch_bounds__(kMaxStreams* kLanes) play_streams(WaveNetStrea
       run_tile<kTile>(warp, a.array_count, a.y + s * a.frames + begin);
     }
     if (warp.lane == 0)
-      a.position[s] = position + a.frames;
+      a.position[s] = static_cast<std::int64_t>(position + a.frames);
   }
 }
 

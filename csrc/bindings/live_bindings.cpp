@@ -83,7 +83,7 @@ std::unique_ptr<LiveEngine> make_engine(const py::object& stream, double sample_
                                         int input_channels, int output_channels, RingBridge* bridge,
                                         const std::optional<FloatArray>& source, bool loop_source,
                                         std::uint64_t stop_after_frames, double fade_seconds,
-                                        double capture_seconds) {
+                                        double capture_seconds, double most_delay_seconds) {
   LiveConfig config;
   config.channels = stream.attr("channels").cast<int>();
   config.input_channels = input_channels;
@@ -92,6 +92,7 @@ std::unique_ptr<LiveEngine> make_engine(const py::object& stream, double sample_
   config.sample_rate_hz = sample_rate_hz;
   config.fade_seconds = fade_seconds;
   config.capture_seconds = capture_seconds;
+  config.most_delay_seconds = most_delay_seconds;
   config.loop_source = loop_source;
   config.stop_after_frames = stop_after_frames;
   if (source) {
@@ -200,7 +201,8 @@ void bind_engine(py::module_& m) {
            py::arg("input_channels"), py::arg("output_channels"), py::arg("bridge") = nullptr,
            py::arg("source") = py::none(), py::arg("loop_source") = false,
            py::arg("stop_after_frames") = 0, py::arg("fade_seconds") = 0.010,
-           py::arg("capture_seconds") = 0.0, py::keep_alive<1, 2>(), py::keep_alive<1, 6>())
+           py::arg("capture_seconds") = 0.0, py::arg("most_delay_seconds") = 0.0,
+           py::keep_alive<1, 2>(), py::keep_alive<1, 6>())
       .def_property_readonly(
           "callback_address",
           [](const LiveEngine&) { return reinterpret_cast<std::uintptr_t>(&bk_live_callback); })
@@ -211,6 +213,15 @@ void bind_engine(py::module_& m) {
       .def_property_readonly("channels", [](const LiveEngine& e) { return e.config().channels; })
       .def("request_stop", &LiveEngine::request_stop)
       .def("rearm", &LiveEngine::rearm)
+      .def("set_output_delay", &LiveEngine::set_output_delay, py::arg("frames"))
+      .def_property_readonly("output_delay_frames", &LiveEngine::output_delay_frames)
+      .def(
+          "clock_point",
+          [](const LiveEngine& engine) {
+            const ClockPoint point = engine.clock_point();
+            return std::pair{point.frame, point.time_ns};
+          },
+          "(first frame of the latest callback, monotonic nanoseconds when it began; 0: none yet)")
       .def("call", &call_once, py::arg("input"), py::arg("flags") = 0,
            "Run the callback once from this thread, for tests: (output, 0 continue or 1 complete).")
       .def("read_capture", &read_capture, py::arg("most_frames"),
@@ -238,6 +249,12 @@ void bind_live(py::module_& m) {
       }
     }
   });
+  py::class_<DurationHistogram>(m, "DurationHistogram",
+                                "Quantiles of durations, at most 1.6 % too high. One thread adds.")
+      .def(py::init<>())
+      .def("add", &DurationHistogram::add, py::arg("duration_ns"))
+      .def("summary",
+           [](const DurationHistogram& histogram) { return as_dict(histogram.summary()); });
   bind_bridge(m);
   bind_engine(m);
   py::class_<PacedDevice>(m, "PacedDevice", "Calls an engine at the pace a sound card would.")

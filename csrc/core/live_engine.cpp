@@ -15,6 +15,7 @@ namespace {
 
 constexpr float kPi = 3.14159265358979f;
 constexpr double kMeterSeconds = 0.3;
+constexpr double kDelayFadeSeconds = 0.020;
 
 LiveConfig checked(LiveConfig config) {
   const auto in_range = [](double value, double least, double most, const char* what) {
@@ -31,6 +32,7 @@ LiveConfig checked(LiveConfig config) {
   in_range(config.sample_rate_hz, 8000, 384000, "sample_rate_hz");
   in_range(config.fade_seconds, 0, 10, "fade_seconds");
   in_range(config.capture_seconds, 0, 600, "capture_seconds");
+  in_range(config.most_delay_seconds, 0, 10, "most_delay_seconds");
   if (config.source.size() % static_cast<std::size_t>(config.channels) != 0) {
     throw Error(BK_ERROR_INVALID_ARGUMENT, "source is not a whole number of frames");
   }
@@ -44,6 +46,10 @@ std::uint64_t fade_out_frame(const LiveConfig& config) {
   }
   const auto fade = static_cast<std::uint64_t>(config.fade_seconds * config.sample_rate_hz);
   return end > fade ? end - fade : 0;
+}
+
+int frames_in(double seconds, const LiveConfig& config) {
+  return static_cast<int>(std::lround(seconds * config.sample_rate_hz));
 }
 
 template <typename T> void add(std::atomic<std::uint64_t>& counter, T count) noexcept {
@@ -66,7 +72,9 @@ LiveEngine::LiveEngine(LiveConfig config, BlockProcess process, RingBridge* brid
       m_fade_step(m_config.fade_seconds > 0
                       ? static_cast<float>(1.0 / (m_config.fade_seconds * m_config.sample_rate_hz))
                       : 1.0f),
-      m_fade_out_at(fade_out_frame(m_config)) {
+      m_fade_out_at(fade_out_frame(m_config)),
+      m_delay(m_config.channels, frames_in(m_config.most_delay_seconds, m_config),
+              frames_in(kDelayFadeSeconds, m_config)) {
   if (m_process.process == nullptr) {
     throw Error(BK_ERROR_INVALID_ARGUMENT, "the engine has no process to run");
   }
@@ -94,6 +102,7 @@ LiveEngine::LiveEngine(LiveConfig config, BlockProcess process, RingBridge* brid
 
 void LiveEngine::rearm() noexcept {
   m_fade_phase = 0.0f;
+  m_ended = false;
   m_finished.store(false, std::memory_order_release);
 }
 
@@ -101,6 +110,7 @@ int LiveEngine::callback(const float* in, float* out, std::uint32_t frames,
                          const DeviceTimeInfo* time, unsigned long flags) noexcept {
   const std::uint64_t begin_ns = monotonic_ns();
   const DenormalsOff denormals_off;
+  m_clock.write({m_frames.load(std::memory_order_relaxed), begin_ns});
   count_flags(flags);
   const auto most = static_cast<std::uint32_t>(m_config.max_block_frames);
   for (std::uint32_t done = 0; done < frames;) {
@@ -134,6 +144,19 @@ void LiveEngine::process_piece(const float* in, float* out, int frames) noexcept
     std::fill_n(out, out == nullptr ? 0 : out_floats, 0.0f);
     return;
   }
+  if (m_ended) {
+    std::fill(m_out.begin(), m_out.end(), 0.0f);
+    drain_delay(frames);
+  } else {
+    play_piece(in, frames);
+  }
+  m_delay.process(m_out_planes.data(), frames);
+  measure(m_output_meter, m_out, frames);
+  write_output(out, frames);
+}
+
+// One piece of the performance, as it is recorded: not yet delayed.
+void LiveEngine::play_piece(const float* in, int frames) noexcept {
   if (m_config.source.empty()) {
     read_input(in, frames);
   } else {
@@ -151,10 +174,16 @@ void LiveEngine::process_piece(const float* in, float* out, int frames) noexcept
   }
   apply_fades(frames);
   measure(m_input_meter, m_in, frames);
-  measure(m_output_meter, m_out, frames);
-  write_output(out, frames);
   capture(frames);
   add(m_frames, frames);
+}
+
+// After the end: silence follows what the delay still holds.
+void LiveEngine::drain_delay(int frames) noexcept {
+  m_drain_frames -= frames;
+  if (m_drain_frames <= 0) {
+    m_finished.store(true, std::memory_order_release);
+  }
 }
 
 // A mono voice hears the mean of all the device's channels; several voices take them in turn.
@@ -227,7 +256,9 @@ void LiveEngine::apply_fades(int frames) noexcept {
   }
   const bool all_played = m_config.stop_after_frames != 0 && end >= m_config.stop_after_frames;
   if (all_played || (asked && m_fade_phase <= 0.0f)) {
-    m_finished.store(true, std::memory_order_release);
+    m_ended = true;
+    m_drain_frames = m_delay.frames();
+    m_finished.store(m_drain_frames == 0, std::memory_order_release);
   }
 }
 

@@ -8,9 +8,11 @@
 #include <vector>
 
 #include "bunraku/bunraku.h"
+#include "core/clock_point.hpp"
 #include "core/duration_histogram.hpp"
 #include "core/ring_bridge.hpp"
 #include "core/spsc_ring.hpp"
+#include "core/sync_delay.hpp"
 
 namespace bunraku {
 
@@ -42,9 +44,10 @@ struct LiveConfig {
   int output_channels = 1; // interleaved, as the device takes
   int max_block_frames = 256;
   double sample_rate_hz = 48000.0;
-  double fade_seconds = 0.010;  // in at the start, out at the stop
-  double capture_seconds = 0.0; // 0: nothing is captured
-  std::vector<float> source;    // interleaved by `channels`; empty: the device's input
+  double fade_seconds = 0.010;     // in at the start, out at the stop
+  double capture_seconds = 0.0;    // 0: nothing is captured
+  double most_delay_seconds = 0.0; // how late set_output_delay may make the output
+  std::vector<float> source;       // interleaved by `channels`; empty: the device's input
   bool loop_source = false;
   std::uint64_t stop_after_frames = 0; // fade out so that this many frames are played; 0: never
 };
@@ -80,6 +83,12 @@ public:
   // Control thread, while no device calls: fade in anew (after a device was reopened). A stop that
   // was requested meanwhile stands.
   void rearm() noexcept;
+  // Any thread: play later by so many frames, at most `most_delay_seconds`; a change crossfades
+  // over 20 ms. What is captured is not delayed.
+  void set_output_delay(int frames) noexcept { m_delay.aim(frames); }
+  int output_delay_frames() const noexcept { return m_delay.frames(); }
+  // Any thread: the latest callback's first frame, and when it was called.
+  ClockPoint clock_point() const noexcept { return m_clock.read(); }
   // Any thread: fade out, then play silence and answer kComplete.
   void request_stop() noexcept { m_stop_requested.store(true, std::memory_order_release); }
   // Any thread: faded out, by request or at the end of the source.
@@ -104,6 +113,8 @@ private:
   };
 
   void process_piece(const float* in, float* out, int frames) noexcept;
+  void play_piece(const float* in, int frames) noexcept;
+  void drain_delay(int frames) noexcept;
   void read_input(const float* in, int frames) noexcept;
   void read_source(int frames) noexcept;
   void apply_fades(int frames) noexcept;
@@ -129,7 +140,11 @@ private:
   std::array<float*, BK_MAX_CHANNELS> m_out_planes{};
   std::size_t m_source_frame = 0;
   float m_fade_phase = 0.0f; // 0 silent to 1 full
+  bool m_ended = false;      // faded out; what the delay still holds is to be played
+  int m_drain_frames = 0;
+  SyncDelay m_delay;
 
+  SharedClockPoint m_clock;
   std::unique_ptr<SpscRing> m_capture;
   std::atomic<bool> m_stop_requested{false};
   std::atomic<bool> m_finished{false};

@@ -1,6 +1,7 @@
 // The engine's callback: what it plays, what it counts, and that it stays in user space.
 #include "audio_thread_guard.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <limits>
@@ -167,6 +168,82 @@ void test_stop_request_and_full_capture() {
         "a stop asked for while the device was away stands");
 }
 
+void test_output_delay() {
+  Doubler mono{1};
+  bunraku::LiveConfig config = config_of(1, 1, 1, 32);
+  config.fade_seconds = 0.001;
+  config.capture_seconds = 1.0;
+  config.most_delay_seconds = 0.01; // 480 frames
+  bunraku::LiveEngine engine(config, mono.as_process(), nullptr);
+  engine.set_output_delay(100000);
+  std::vector<float> in(32), out(32), all;
+  const auto play = [&](int blocks) {
+    for (int i = 0; i < blocks; ++i) {
+      for (std::size_t k = 0; k < 32; ++k) { // a slow sine, whose steps are small
+        in[k] = 0.4f * std::sin(0.01f * static_cast<float>(engine.stats().frames + k));
+      }
+      call(engine, in, out, 32);
+      all.insert(all.end(), out.begin(), out.end());
+    }
+  };
+  play(100);
+  check(engine.output_delay_frames() == 480, "as late as it may be, no more");
+  std::vector<float> captured(2 * 3200);
+  check(engine.read_capture(captured.data(), 3200) == 3200, "captured");
+  bool late = true;
+  for (std::size_t i = 2000; i < 3200; ++i) {
+    late = late && std::fabs(all[i] - captured[2 * (i - 480) + 1]) < 1e-6f;
+  }
+  check(late, "the output is late by the delay, what is captured is not");
+  engine.set_output_delay(100);
+  play(100);
+  check(engine.output_delay_frames() == 100, "a change is taken");
+  float step = 0.0f;
+  for (std::size_t i = 1; i < all.size(); ++i) {
+    step = std::max(step, std::fabs(all[i] - all[i - 1]));
+  }
+  check(step < 0.02f, "and does not click");
+  engine.set_output_delay(480);
+  play(100);
+  engine.request_stop();
+  play(4); // fades out within two blocks, and the delay still holds 480 frames
+  check(!engine.finished() && std::fabs(out[0]) > 1e-4f, "what the delay holds is played");
+  play(20);
+  check(engine.finished() && out[31] == 0.0f, "then it ends");
+  for (std::size_t i = all.size() - 20 * 32; i < all.size(); ++i) {
+    step = std::max(step, std::fabs(all[i] - all[i - 1]));
+  }
+  check(step < 0.05f, "faded out");
+}
+
+void test_clock_point() {
+  Doubler mono{1};
+  bunraku::LiveEngine engine(config_of(1, 1, 1, 64), mono.as_process(), nullptr);
+  check(engine.clock_point().time_ns == 0, "no callback yet");
+  std::vector<float> in(64), out(64);
+  const std::uint64_t before_ns = bunraku::monotonic_ns();
+  call(engine, in, out, 64);
+  call(engine, in, out, 64);
+  const bunraku::ClockPoint point = engine.clock_point();
+  check(point.frame == 64 && point.time_ns >= before_ns && point.time_ns <= bunraku::monotonic_ns(),
+        "the latest callback's first frame, and when");
+  std::atomic<bool> stop{false}; // a reader beside the writer never sees half of two points
+  bunraku::SharedClockPoint shared;
+  std::thread writer([&] {
+    for (std::uint64_t i = 1; !stop.load(); ++i) {
+      shared.write({i, 3 * i});
+    }
+  });
+  bool whole = true;
+  for (int i = 0; i < 100000; ++i) {
+    const bunraku::ClockPoint seen = shared.read();
+    whole = whole && seen.time_ns == 3 * seen.frame;
+  }
+  stop.store(true);
+  writer.join();
+  check(whole, "frame and time belong together");
+}
+
 void test_paced_device() {
   Doubler mono{1};
   for (const bool paced : {true, false}) {
@@ -225,6 +302,7 @@ void test_audio_thread_is_clean() {
   bunraku::LiveConfig config = config_of(2, 2, 2, 64);
   config.fade_seconds = 0.01;
   config.capture_seconds = 0.05;
+  config.most_delay_seconds = 0.1;
   bunraku::LiveEngine first(config, stereo.as_process(), &bridge);
   bunraku::LiveEngine second(config, stereo.as_process(), &bridge);
   std::vector<float> in(128, 0.3f), out(128);
@@ -232,6 +310,7 @@ void test_audio_thread_is_clean() {
   const auto play =
       [&](bunraku::LiveEngine& engine) { // with a bridge that always misses: concealment too
         for (int i = 0; i < 200; ++i) {
+          engine.set_output_delay(i * 10);
           bunraku::bk_live_callback(in.data(), out.data(), 64, &time, bunraku::kInputOverflow,
                                     &engine);
         }
@@ -268,6 +347,8 @@ int main() {
   test_missed_deadline();
   test_fades_source_and_capture();
   test_stop_request_and_full_capture();
+  test_output_delay();
+  test_clock_point();
   test_paced_device();
   test_histogram();
   std::puts(failures == 0 ? "live engine: ok" : "live engine: FAILED");

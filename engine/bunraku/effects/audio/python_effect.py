@@ -5,15 +5,13 @@ Such an effect runs on a worker thread, one declared block behind the audio thre
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from bunraku.errors import UserInputError
+from bunraku.effects.catalogue import kind_named, kinds_in
 
 Block = npt.NDArray[np.float32]
 
@@ -48,22 +46,10 @@ class AudioEffect(ABC):
 
 def catalogue() -> dict[str, type[AudioEffect]]:
     """Every effect in this package by its name."""
-    package = importlib.import_module(__package__ or "bunraku.effects.audio")
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{package.__name__}.{module.name}")
-    kinds = subclasses(AudioEffect)  # type: ignore[type-abstract]
-    return {kind.name: kind for kind in sorted(kinds, key=lambda kind: kind.name)}
-
-
-def subclasses(kind: type[AudioEffect]) -> set[type[AudioEffect]]:
-    """Named subclasses, however deep."""
-    below = set(kind.__subclasses__())
-    return {k for k in below if k.name}.union(*(subclasses(k) for k in below))
+    return kinds_in("bunraku.effects.audio", AudioEffect)  # type: ignore[type-abstract]
 
 
 def open_effect(name: str, *, sample_rate_hz: float, channels: int, **settings: Any) -> AudioEffect:
     """A fresh effect of that name. Raises UserInputError that lists the names at hand."""
-    kinds = catalogue()
-    if name not in kinds:
-        raise UserInputError(f"no effect is named '{name}'; at hand: {', '.join(kinds)}")
-    return kinds[name](sample_rate_hz=sample_rate_hz, channels=channels, **settings)
+    kind = kind_named(catalogue(), name)
+    return kind(sample_rate_hz=sample_rate_hz, channels=channels, **settings)

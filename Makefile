@@ -26,12 +26,12 @@ $(VENV)/made:
 
 $(VENV)/run: $(VENV)/made pyproject.toml constraints.txt $(NATIVE_SOURCES)
 	@echo "· building the native core and installing bunraku"
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) --no-build-isolation -e '.[cli]'
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) --no-build-isolation -e '.[cli,video]'
 	@touch $@
 
 $(VENV)/dev: $(VENV)/run
 	@echo "· installing what training and tests need (torch is large)"
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) --no-build-isolation -e '.[cli,train,kernels,dev]'
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) --no-build-isolation -e '.[cli,video,web,control,train,kernels,dev]'
 	@touch $@
 
 $(NATIVE)/build.ninja: $(VENV)/made CMakeLists.txt

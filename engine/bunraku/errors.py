@@ -31,5 +31,9 @@ class MissingDependencyError(BunrakuError, ImportError):
     """An optional package is needed for this; the message says how to install it."""
 
 
+class OverloadError(BunrakuError, RuntimeError):
+    """The machine cannot keep what is asked beside what already runs; the message has the sums."""
+
+
 class NativeCoreError(BunrakuError, RuntimeError):
     """The native core reported a failure that is none of the above."""

@@ -20,14 +20,12 @@
 from __future__ import annotations
 
 import os.path
-import re
-import tomllib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bunraku.errors import MissingDependencyError, ModelFormatError
-from bunraku.formats import limits
+from bunraku.errors import ModelFormatError
+from bunraku.formats.bounded_toml import checked_toml, shape_module
 from bunraku.formats.check import refuse
 from bunraku.formats.flat import check_chain
 from bunraku.formats.specs import (
@@ -44,14 +42,6 @@ if TYPE_CHECKING:
     from bunraku.formats.preset_shape import Effect, ModelEffect, Preset
 
 DEFAULT_SAMPLE_RATE_HZ = 48_000.0
-FIX_IT = "correct the preset"
-
-# a.b."c".d: the parser's work grows with the square of the parts, and no preset has such keys.
-MAX_KEY_PARTS = 16
-KEY_PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
-LONG_KEY = re.compile(
-    rf"(?<![\w-]){KEY_PART}(?:[ \t]*+\.[ \t]*+{KEY_PART}){{{MAX_KEY_PARTS}}}", re.ASCII
-)
 
 ReadModel = Callable[[Path], ModelSpec]
 
@@ -77,36 +67,9 @@ def parse_preset(data: bytes, path: Path, read_model: ReadModel) -> ModelSpec:
 
 
 def checked_preset(data: bytes) -> Preset:
-    if len(data) > limits.MAX_PRESET_BYTES:
-        refuse(
-            "the preset size",
-            len(data),
-            f"allowed is up to {limits.MAX_PRESET_BYTES:,} bytes",
-            FIX_IT,
-        )
-    try:
-        from pydantic import ValidationError
-
-        from bunraku.formats.preset_shape import Preset
-    except ModuleNotFoundError as error:
-        raise MissingDependencyError(
-            "presets need the package 'pydantic': pip install 'bunraku[cli]'"
-        ) from error
-    try:
-        text = data.decode()
-    except UnicodeDecodeError:
-        raise ModelFormatError(f"the preset is not UTF-8 text: {FIX_IT}") from None
-    if LONG_KEY.search(text) is not None:
-        raise ModelFormatError(f"a key has over {MAX_KEY_PARTS} parts: {FIX_IT}")
-    try:
-        return Preset.model_validate(tomllib.loads(text))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the preset"
-        refuse(place, first["input"], first["msg"], FIX_IT)
-    except (ValueError, RecursionError) as error:  # ValueError: also a number of too many digits
-        reason = "nested too deep" if isinstance(error, RecursionError) else str(error)
-        raise ModelFormatError(f"not valid TOML: {reason}; {FIX_IT}") from None
+    shape = shape_module("bunraku.formats.preset_shape")
+    preset: Preset = checked_toml(data, shape.Preset)
+    return preset
 
 
 def model_effects(effects: Iterable[Effect]) -> Iterable[ModelEffect]:

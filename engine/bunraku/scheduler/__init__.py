@@ -1,1 +1,2 @@
-"""Who runs next: today the worker that runs Python effects block by block."""
+"""Who runs next: deadlines, measured cost, admission, tiers, batching. It runs callables and knows
+no effect. docs/scheduler.md has the policies and their numbers."""

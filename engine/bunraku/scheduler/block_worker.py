@@ -1,24 +1,15 @@
-"""The thread that runs tasks written in Python for the audio thread, block by block."""
+"""Runs tasks written in Python for the audio thread, block by block: one thread for all sessions
+of the process."""
 
 from __future__ import annotations
 
-import threading
+import itertools
 from collections.abc import Callable
-from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
+from bunraku.scheduler.job_source import Block, BlockSource, Bridge
+from bunraku.scheduler.process_scheduler import ProcessScheduler, borrow_scheduler, give_back
 
-Block = npt.NDArray[np.float32]
-
-TAKE_TIMEOUT_S = 0.05
-
-
-class Bridge(Protocol):
-    """The worker's end of `_native.RingBridge`."""
-
-    def take(self, timeout_s: float) -> tuple[int, Block] | None: ...
-    def put(self, sequence: int, block: Block) -> bool: ...
+_NUMBERS = itertools.count(1)
 
 
 class BlockWorker:
@@ -26,31 +17,38 @@ class BlockWorker:
 
     `process` maps float32 `[channels, frames]` to the same shape. If it raises, or returns another
     shape, the worker ends, `error` holds the exception, and the bridge conceals from then on.
+    Blocks of all workers share one thread, the one due first goes first; a `process` that hangs or
+    never keeps pace gets that thread for itself and the others a fresh one.
+    session: the name under which the scheduler's figures show it; it must not be in use.
     """
 
-    def __init__(self, bridge: Bridge, process: Callable[[Block], Block]) -> None:
+    def __init__(
+        self, bridge: Bridge, process: Callable[[Block], Block], *, session: str | None = None
+    ) -> None:
         self._bridge = bridge
         self._process = process
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="bunraku-worker", daemon=True)
-        self.error: Exception | None = None
+        self.session = session or f"voice-{next(_NUMBERS)}"
+        self._scheduler: ProcessScheduler | None = None
+        self.error: BaseException | None = None
 
     def start(self) -> None:
-        self._thread.start()
+        self._scheduler = borrow_scheduler()
+        executor = self._scheduler.executor
+        executor.attach(
+            BlockSource(
+                self.session, self._bridge, self._process, executor.clock, on_error=self._fail
+            )
+        )
 
     def stop(self, timeout_s: float = 2.0) -> bool:
-        """Ask the thread to end and wait; False if its task is still busy after the timeout."""
-        self._stop.set()
-        if self._thread.ident is not None:
-            self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        """Take no more blocks and wait; False if its task is still busy after the timeout.
+        Idempotent; what was never started needs no stop."""
+        scheduler, self._scheduler = self._scheduler, None
+        if scheduler is None:
+            return True
+        over = scheduler.executor.forget(self.session, timeout_s)
+        give_back(scheduler)
+        return over
 
-    def _run(self) -> None:
-        try:
-            while not self._stop.is_set():
-                taken = self._bridge.take(TAKE_TIMEOUT_S)
-                if taken is not None:
-                    sequence, block = taken
-                    self._bridge.put(sequence, self._process(block))
-        except Exception as error:  # whatever the task raises belongs to who waits for it
-            self.error = error
+    def _fail(self, error: BaseException) -> None:
+        self.error = error

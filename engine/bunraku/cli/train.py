@@ -1,4 +1,4 @@
-"""`bunraku train`: learn an effect from a dry and a wet recording."""
+"""`bunraku train`: learn an effect from a dry and a wet recording, or make the packs again."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from bunraku.cli.reporting import JSON_OPTION, print_json, print_table
+from bunraku.cli.train_look import look
 
 GOOD_ESR = 0.02
 USABLE_ESR = 0.2
@@ -16,6 +17,7 @@ def register(app: typer.Typer) -> None:
     train_app = typer.Typer(help="Train models.", no_args_is_help=True)
     train_app.command("effect")(effect)
     train_app.command("pack")(pack)
+    train_app.command("look")(look)
     app.add_typer(train_app, name="train")
 
 

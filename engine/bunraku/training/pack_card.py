@@ -140,5 +140,7 @@ def index(circuits: Sequence[Circuit], reports: Mapping[str, Mapping[str, Any]])
             "|---|---|---|---|---|---|",
             *lines,
             "",
+            "Looks for pictures lie here too (`watercolour`): docs/neural-video.md.",
+            "",
         ]
     )

@@ -1,0 +1,140 @@
+"""The video effects of one performance, one after the other, each with its tier and its cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from bunraku.effects.video.scene import Scene
+from bunraku.effects.video.scene_analyser import FACES, PERSON, TIERS, SceneAnalyser
+from bunraku.effects.video.video_effect import VideoEffect
+from bunraku.errors import UserInputError
+from bunraku.streaming.video_frame import Pixels, VideoFrame
+
+OnCost = Callable[[str, int, int], None]
+"""Called with (effect's name, its tier, nanoseconds) for each frame; analyses are called "person"
+and "faces", and their time is not in the effects'."""
+Tiers = dict[str, int]
+"""A tier for each effect and analysis by name."""
+
+
+class VideoChain:
+    """`open`, then `process` from one thread, then `close`.
+
+    Two effects of one kind are told apart by a number: "anonymise", "anonymise 2". An effect that
+    raises is switched off and its error kept in `errors`; the others go on. In its place its
+    `conceal` is shown until it is mended by `reset`.
+    """
+
+    def __init__(
+        self,
+        effects: Sequence[VideoEffect],
+        analyser: SceneAnalyser | None = None,
+        on_cost: OnCost | None = None,
+    ) -> None:
+        self.effects = numbered(effects)
+        self.errors: dict[str, Exception] = {}
+        self._analyser = analyser or SceneAnalyser(max_faces=faces_wanted(effects))
+        self._on_cost = on_cost
+        self._tiers: Tiers = dict.fromkeys([*self.effects, *self.analyses], 0)
+
+    @property
+    def analyses(self) -> tuple[str, ...]:
+        """ "person" and "faces", as far as an effect needs them."""
+        needed: set[str] = set().union(*(effect.needs for effect in self.effects.values()))
+        return tuple(name for name in (PERSON, FACES) if name in needed)
+
+    @property
+    def tiers(self) -> Tiers:
+        """As they are now."""
+        return dict(self._tiers)
+
+    def tier_names(self, name: str) -> tuple[str, ...]:
+        """Of an effect or analysis, dearest first. Raises UserInputError."""
+        if name in self.effects:
+            return self.effects[name].tiers
+        if name in self._tiers:
+            return TIERS
+        raise UserInputError(f"nothing is named '{name}' here; there is {', '.join(self._tiers)}")
+
+    def set_tier(self, name: str, tier: int) -> None:
+        """From the next frame on. Raises UserInputError."""
+        names = self.tier_names(name)
+        if not 0 <= tier < len(names):
+            raise UserInputError(f"tier {tier} of {name}: 0 to {len(names) - 1}, {names}")
+        self._tiers[name] = tier
+        if name not in self.effects:
+            self._analyser.set_tier(name, tier)
+
+    def use(self, tiers: Mapping[str, int]) -> None:
+        """As `set_tier`, several at once."""
+        for name, tier in tiers.items():
+            self.set_tier(name, tier)
+
+    def open(self) -> None:
+        """Effects and the models they need. Raises what the first of them raises; what was open by
+        then is closed again."""
+        try:
+            self._analyser.prepare(self.analyses)
+            for effect in self.effects.values():
+                effect.open()
+        except BaseException:
+            self.close()
+            raise
+
+    def process(self, frame: VideoFrame) -> VideoFrame:
+        """The frame after all effects; `frame` itself is not written to."""
+        if not self.effects:
+            return frame
+        scene = self._analyser.scene(frame)
+        pixels = frame.pixels.copy()
+        for name, effect in self.effects.items():
+            pixels = self._apply(name, effect, pixels, scene)
+        if self._on_cost is not None:
+            for analysis, spent_ns in self._analyser.spent_ns.items():
+                self._on_cost(analysis, self._tiers.get(analysis, 0), spent_ns)
+        return frame.with_pixels(pixels)
+
+    def reset(self) -> None:
+        """As after a cut; effects that had failed are tried again."""
+        self.errors.clear()
+        self._analyser.reset()
+        for effect in self.effects.values():
+            effect.reset()
+
+    def close(self) -> None:
+        """Idempotent."""
+        for effect in self.effects.values():
+            effect.close()
+        self._analyser.close()
+
+    def _apply(self, name: str, effect: VideoEffect, pixels: Pixels, scene: Scene) -> Pixels:
+        if name in self.errors:
+            return effect.conceal(pixels)
+        tier = self._tiers[name]
+        start_ns = time.monotonic_ns()
+        before_ns = sum(self._analyser.spent_ns.values())
+        try:
+            out = effect.process(pixels, scene, tier)
+            if out.shape != scene.frame.pixels.shape or out.dtype != pixels.dtype:
+                raise UserInputError(f"{name} gave {out.dtype} {out.shape}, not a frame's picture")
+        except Exception as error:
+            self.errors[name] = error
+            return effect.conceal(pixels)
+        if self._on_cost is not None:
+            analysed_ns = sum(self._analyser.spent_ns.values()) - before_ns
+            self._on_cost(name, tier, time.monotonic_ns() - start_ns - analysed_ns)
+        return out
+
+
+def numbered(effects: Sequence[VideoEffect]) -> dict[str, VideoEffect]:
+    """By name; the second of a kind gets a number."""
+    named: dict[str, VideoEffect] = {}
+    for effect in effects:
+        before = sum(other.name == effect.name for other in named.values())
+        named[effect.name if before == 0 else f"{effect.name} {before + 1}"] = effect
+    return named
+
+
+def faces_wanted(effects: Sequence[VideoEffect]) -> int:
+    return max((effect.max_faces for effect in effects), default=1)

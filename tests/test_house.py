@@ -13,13 +13,14 @@ import pytest
 ENGINE = Path(__file__).parent.parent / "engine" / "bunraku"
 CSRC = Path(__file__).parent.parent / "csrc"
 
-GROUND = {"errors", "streaming", "formats", "weights", "samples", "_native"}
+GROUND = {"errors", "streaming", "formats", "weights", "samples", "presets", "_native"}
 MAY_IMPORT = {
     "errors": set(),
     "streaming": GROUND,
     "formats": GROUND,
     "weights": GROUND,
     "samples": GROUND,
+    "presets": GROUND,
     "models": GROUND,
     "effects": GROUND | {"models"},
     "synthesis": GROUND | {"models"},

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
+from bunraku.cli.demo import run_demo
+from bunraku.cli.performing import Ending, perform_preset
 from bunraku.cli.reporting import JSON_OPTION, print_json
 from bunraku.cli.signals import terminate_like_interrupt
-from bunraku.errors import DeviceError, UserInputError
+from bunraku.errors import UserInputError
 
 if TYPE_CHECKING:
     from bunraku.session.endpoints import DeviceBuffer, Sink, Source
     from bunraku.session.live_report import LiveReport
     from bunraku.session.live_session import LiveSession
 
-DEMO_FOLDER = Path("demo-output")
-DEMO_SECONDS = 15.0
 PICTURE_SECONDS = 60.0
 NO_DEVICE = "none"
 FIRST_MODEL = "radio"
@@ -53,6 +51,9 @@ def register(app: typer.Typer) -> None:
 
 
 def live(
+    preset: Path | None = typer.Argument(
+        None, help="A performance preset (.toml): voice, picture, sinks. Else the options say all."
+    ),
     model: str | None = typer.Option(
         None, "--model", "-m", help="A .nam, .bnk or preset, or a name of the default pack."
     ),
@@ -84,9 +85,14 @@ def live(
     ),
     as_json: bool = JSON_OPTION,
 ) -> None:
-    """Play live through a model: from a microphone or a file, to speakers or a file."""
+    """Play live: a whole performance from a preset, or a voice through a model."""
+    if preset is not None:
+        if model is not None or source is not None:
+            raise UserInputError("a preset names model and source: leave out --model and --source")
+        perform_preset(preset, Ending(seconds, out, force), as_json)
+        return
     if demo:
-        run_demo(model, block, effect, buffer, as_json)
+        run_demo(model or default_model(), block, effect, device_buffer_of(buffer), as_json)
         return
     wishes = Wishes(
         model=model or default_model(),
@@ -224,69 +230,3 @@ def show(report: LiveReport, wishes: Wishes, as_json: bool) -> None:
     print_report(report)
     for name, path in written.items():
         typer.echo(f"{name}: {path}")
-
-
-# ---- the demo -----------------------------------------------------------------------------------
-
-
-def run_demo(model: str | None, block: int, effects: list[str], buffer: str, as_json: bool) -> None:
-    """On microphone and speakers if both are there, else (or with DEMO=file) on bundled speech.
-
-    Writes into its own folder, over what an earlier demo left there.
-    """
-    DEMO_FOLDER.mkdir(exist_ok=True)
-    common: dict[str, Any] = {
-        "model": model or default_model(),
-        "out": DEMO_FOLDER / "output.wav",
-        "picture": DEMO_FOLDER / "spectrogram.png",
-        "block": block,
-        "rate": None,
-        "channels": 1,
-        "size": 1.0,
-        "effects": tuple(effects),
-        "real_time": True,
-        "device_buffer": device_buffer_of(buffer),
-        "reconnect": False,
-        "overwrite": True,
-    }
-    wanted = os.environ.get("DEMO", "")
-    if wanted not in {"", "file", "live"}:
-        raise UserInputError(f"DEMO is '{wanted}': use file, live, or leave it out")
-    wishes = file_demo(common)
-    if wanted != "file":
-        try:
-            check_devices()
-        except (DeviceError, ImportError) as error:
-            if wanted == "live":
-                raise
-            typer.echo(f"· {error}", err=True)
-            typer.echo("· pacing the bundled speech through the same session instead", err=True)
-        else:
-            typer.echo("· speak: you hear yourself for 15 s (use headphones)", err=True)
-            wishes = device_demo(common)
-    report = perform(wishes)
-    with (DEMO_FOLDER / "report.json").open("w") as file:
-        json.dump(report.as_dict(), file, indent=2)
-    show(report, wishes, as_json)
-
-
-def check_devices() -> None:
-    """Raises DeviceError unless there is something to hear and something to play on."""
-    from bunraku.io.audio_devices import choose_device, list_devices
-
-    devices = list_devices()
-    choose_device(None, "input", devices)
-    choose_device(None, "output", devices)
-
-
-def device_demo(common: dict[str, Any]) -> Wishes:
-    from bunraku.session.endpoints import DeviceEndpoint
-
-    return Wishes(source=DeviceEndpoint(), sink=DeviceEndpoint(), seconds=DEMO_SECONDS, **common)
-
-
-def file_demo(common: dict[str, Any]) -> Wishes:
-    from bunraku.samples import SPEECH_PATH
-    from bunraku.session.endpoints import FileEndpoint
-
-    return Wishes(source=FileEndpoint(SPEECH_PATH), sink=None, seconds=None, **common)

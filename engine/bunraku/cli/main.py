@@ -16,7 +16,18 @@ if TYPE_CHECKING:
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
-NOT_COMMANDS = frozenset({"main", "reporting", "live_view", "signals"})
+NOT_COMMANDS = frozenset(
+    {
+        "demo",
+        "live_view",
+        "main",
+        "performance_view",
+        "performing",
+        "reporting",
+        "signals",
+        "train_look",
+    }
+)
 
 
 def command_modules() -> list[str]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from bunraku.io.audio_files import AudioClip
+
 
 @dataclass(frozen=True)
 class DeviceEndpoint:
@@ -22,7 +24,15 @@ class FileEndpoint:
     loop: bool = False
 
 
-Source = DeviceEndpoint | FileEndpoint
+@dataclass(frozen=True, eq=False)
+class ClipEndpoint:
+    """Sound in memory as a source, such as that of a video file; played at its own rate."""
+
+    clip: AudioClip
+    loop: bool = False
+
+
+Source = DeviceEndpoint | FileEndpoint | ClipEndpoint
 DeviceBuffer = Literal["low", "high"] | float
 """How much sound the device may hold ahead: its own low or high default, or seconds."""
 

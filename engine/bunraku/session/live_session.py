@@ -13,21 +13,31 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
+import numpy as np
+
 from bunraku import _native
 from bunraku.effects.audio.native_model import load_model
 from bunraku.effects.audio.python_effect import AudioEffect, open_effect
 from bunraku.errors import BunrakuError, NativeCoreError, UserInputError
 from bunraku.io.audio_files import AudioClip, Samples, read_audio, with_channels
-from bunraku.scheduler.block_worker import Block, BlockWorker
+from bunraku.scheduler.block_worker import BlockWorker
+from bunraku.scheduler.job_source import Block
 from bunraku.session.device_link import DeviceLink
-from bunraku.session.endpoints import DeviceBuffer, DeviceEndpoint, FileEndpoint, Sink, Source
+from bunraku.session.endpoints import (
+    ClipEndpoint,
+    DeviceBuffer,
+    DeviceEndpoint,
+    FileEndpoint,
+    Sink,
+    Source,
+)
 from bunraku.session.live_report import (
     BridgeFigures,
     DeclaredLatency,
     LiveReport,
     Quantiles,
 )
-from bunraku.session.recorder import Recorder
+from bunraku.session.recorder import Recorder, TakeOutput
 
 ModelLike = str | Path | bytes | _native.Model
 
@@ -51,6 +61,8 @@ class LiveSession:
         run on a worker thread, one block later.
     seconds: how long to play; None: to the end of the file, or until stopped.
     record_to: an audio file for the output. keep_seconds: how much input and output `kept()` holds.
+    take_output: is given the output as it was played, from a thread that may wait.
+    most_delay_s: how late `set_output_delay` may make the output, for a picture that is slower.
     device_buffer: how much sound the device may hold ahead, "low", "high" or seconds; more is
         later and safer. A device may take it as a hint; the report shows what it says it does.
     reconnect: try to open a lost device again; else the session ends with DeviceError.
@@ -74,6 +86,8 @@ class LiveSession:
         record_to: str | Path | None = None,
         overwrite: bool = False,
         keep_seconds: float = 0.0,
+        take_output: TakeOutput | None = None,
+        most_delay_s: float = 0.0,
         real_time: bool = True,
         crossfade_frames: int = 0,
         device_buffer: DeviceBuffer = "high",
@@ -112,11 +126,13 @@ class LiveSession:
             size=size,
         )
         self._effects = self._open_effects(python_effects)
+        self._heard_effects = self._effects  # the worker's: those of its last block
         self._bridge: _native.RingBridge | None = None
         self._worker: BlockWorker | None = None
         if self._effects:
             self._bridge = _native.RingBridge(channels, block_frames, float(self.sample_rate_hz))
             self._worker = BlockWorker(self._bridge, self._run_effects)
+        recorded = bool(record_to) or keep_seconds > 0 or take_output is not None
         self._engine = _native.LiveEngine(
             self._stream,
             sample_rate_hz=float(self.sample_rate_hz),
@@ -124,21 +140,23 @@ class LiveSession:
             output_channels=self._link.output_channels if self._link else channels,
             bridge=self._bridge,
             source=None if clip is None else with_channels(clip.samples, channels),
-            loop_source=isinstance(self._source, FileEndpoint) and self._source.loop,
+            loop_source=self._loops,
             stop_after_frames=self._frames_to_play(seconds, clip),
-            capture_seconds=CAPTURE_SECONDS if record_to or keep_seconds > 0 else 0.0,
+            capture_seconds=CAPTURE_SECONDS if recorded else 0.0,
+            most_delay_seconds=most_delay_s,
         )
         self._paced: _native.PacedDevice | None = None
         if self._link is None:
             self._paced = _native.PacedDevice(self._engine, block_frames, real_time)
         self._recorder: Recorder | None = None
-        if record_to or keep_seconds > 0:
+        if recorded:
             self._recorder = Recorder(
                 self._engine,
                 path=Path(record_to) if record_to else None,
                 sample_rate_hz=self.sample_rate_hz,
                 overwrite=overwrite,
                 keep_seconds=keep_seconds,
+                take_output=take_output,
             )
         self._started = self._stopped = self._stop_requested = False
 
@@ -146,6 +164,8 @@ class LiveSession:
 
     def _read_clip(self, sample_rate_hz: int | None) -> AudioClip | None:
         """The file source, at the rate it will be played at."""
+        if isinstance(self._source, ClipEndpoint):
+            return self._source.clip
         if not isinstance(self._source, FileEndpoint):
             return None
         rate = sample_rate_hz
@@ -156,7 +176,13 @@ class LiveSession:
             clip = read_audio(self._source.path, sample_rate_hz=LEAST_RATE_HZ)
         return clip
 
+    @property
+    def _loops(self) -> bool:
+        return not isinstance(self._source, DeviceEndpoint) and self._source.loop
+
     def _choose_rate(self, wanted: int | None, clip: AudioClip | None) -> int:
+        if isinstance(self._source, ClipEndpoint):
+            return self._source.clip.sample_rate_hz
         if wanted is not None:
             return wanted
         if self._link is not None:
@@ -173,14 +199,19 @@ class LiveSession:
         ]
 
     def _run_effects(self, block: Block) -> Block:
-        for effect in self._effects:
-            block = effect.process(block)
-        return block
+        """On the worker's thread. After an exchange one block fades from the old to the new."""
+        effects, before = self._effects, self._heard_effects
+        if effects is before:
+            return in_turn(effects, block)
+        self._heard_effects = effects
+        old, new = in_turn(before, block.copy()), in_turn(effects, block)
+        rise = np.linspace(0.0, 1.0, new.shape[1], dtype=np.float32)
+        return old + rise * (new - old)
 
     def _frames_to_play(self, seconds: float | None, clip: AudioClip | None) -> int:
         """0: until stopped. A file is played with the tail that the latency pushes out."""
         frames = 0 if seconds is None else max(1, round(seconds * self.sample_rate_hz))
-        if clip is None or (isinstance(self._source, FileEndpoint) and self._source.loop):
+        if clip is None or self._loops:
             return frames
         whole = len(clip.samples) + self.declared_latency().frames
         return min(frames, whole) if frames else whole
@@ -318,6 +349,27 @@ class LiveSession:
             param = names.index(param)
         self._stream.set_param(param, value)
 
+    @property
+    def takes_python_effects(self) -> bool:
+        """Whether there is a worker for them: only a session that began with some has one."""
+        return self._bridge is not None
+
+    def set_python_effects(self, python_effects: Sequence[str | AudioEffect]) -> None:
+        """Other effects from one block to the next, or none; the block between fades. Raises
+        UserInputError when the session began without any, or a name is unknown."""
+        if not self.takes_python_effects:
+            if python_effects:
+                raise UserInputError(
+                    "this session began without effects written in Python, so it has no worker for"
+                    " them: start it again with one"
+                )
+            return
+        self._effects = self._open_effects(python_effects)
+
+    def set_output_delay(self, delay_ns: int) -> None:
+        """Any thread: play later by so much, at most `most_delay_s`, without a click."""
+        self._engine.set_output_delay(round(delay_ns * self.sample_rate_hz / 1e9))
+
     # ---- figures --------------------------------------------------------------------------------
 
     def meters(self) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -329,11 +381,16 @@ class LiveSession:
         assert self._recorder is not None, "the session was made with keep_seconds"
         return self._recorder.kept()
 
+    def clock_point(self) -> tuple[int, int]:
+        """The first frame of the latest callback and the monotonic time at which it was called, in
+        nanoseconds; 0 before the first. Frames are counted as they are played."""
+        return self._engine.clock_point()
+
     def declared_latency(self) -> DeclaredLatency:
         """The delays that the chain, the bridge and the Python effects declare."""
         return DeclaredLatency(
             chain_frames=self._stream.latency_frames,
-            bridge_frames=self.block_frames if self._effects else 0,
+            bridge_frames=self.block_frames if self._bridge is not None else 0,
             effects_frames=sum(effect.latency_frames for effect in self._effects),
         )
 
@@ -379,6 +436,12 @@ class LiveSession:
             return None
         names = tuple(effect.name for effect in self._effects)
         return BridgeFigures(effects=names, **self._bridge.stats())
+
+
+def in_turn(effects: Sequence[AudioEffect], block: Block) -> Block:
+    for effect in effects:
+        block = effect.process(block)
+    return block
 
 
 def check_settings(block_frames: int, sample_rate_hz: int | None, seconds: float | None) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,9 @@ from bunraku.io.audio_files import AudioFileWriter, Samples
 CHUNK_FRAMES = 8192
 PAUSE_S = 0.02
 
+TakeOutput = Callable[[int, Samples], None]
+"""(number of the first frame, output `[frames, channels]`), from the recorder's thread."""
+
 
 class Capture(Protocol):
     """What the recorder reads: `_native.LiveEngine` has these."""
@@ -21,11 +25,13 @@ class Capture(Protocol):
     @property
     def channels(self) -> int: ...
     def read_capture(self, most_frames: int) -> npt.NDArray[np.float32]: ...
+    def stats(self) -> dict[str, Any]: ...
 
 
 class Recorder:
-    """Writes the engine's output to `path` (if any) and keeps the first `keep_seconds` of input and
-    output in memory for a picture. The engine's ring counts what does not fit; nothing blocks."""
+    """Writes the engine's output to `path` (if any), keeps the first `keep_seconds` of input and
+    output in memory for a picture, and hands the output to `take_output`. The engine's ring counts
+    what does not fit; nothing blocks."""
 
     def __init__(
         self,
@@ -35,8 +41,11 @@ class Recorder:
         sample_rate_hz: int,
         overwrite: bool,
         keep_seconds: float,
+        take_output: TakeOutput | None = None,
     ) -> None:
         self._engine = engine
+        self._take_output = take_output
+        self._read_frames = 0
         self._channels = engine.channels
         self._writer = None
         if path is not None:
@@ -79,6 +88,10 @@ class Recorder:
     def _drain(self) -> int:
         frames = self._engine.read_capture(CHUNK_FRAMES)
         if len(frames) > 0:
+            if self._take_output is not None:
+                lost = int(self._engine.stats()["capture_dropped_frames"])
+                self._take_output(self._read_frames + lost, frames[:, self._channels :])
+            self._read_frames += len(frames)
             if self._writer is not None:
                 self._writer.write(frames[:, self._channels :])
             if self._keep_frames > 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,9 @@ class OpenvinoBackend(PlanesBackend):
         if wish.device == "cuda":
             raise UserInputError("backend 'openvino' plays on the CPU: choose device 'cpu'")
         try:
+            # It would report its use to a server, and fork this process to do so: a fork
+            # write-protects the audio thread's memory, which then waits for page faults.
+            sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
             import openvino
         except ImportError as error:
             raise MissingDependencyError(

@@ -1,0 +1,226 @@
+"""`bunraku live --demo`: voice and picture through the engine, whatever devices are here.
+
+The picture is plain for two seconds, then the effects come in while it plays.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from bunraku.cli.reporting import print_json
+from bunraku.cli.signals import terminate_like_interrupt
+from bunraku.errors import BunrakuError, DeviceError, MediaError, UserInputError
+
+if TYPE_CHECKING:
+    from bunraku.formats.performance_shape import Effect, PerformancePreset
+    from bunraku.session.endpoints import DeviceBuffer
+    from bunraku.session.live_report import LiveReport
+    from bunraku.session.performance import Performance, PerformanceReport
+
+FOLDER = Path("demo-output")
+SECONDS = 15.0
+PLAIN_SECONDS = 2.0
+PICTURE_SECONDS = 60.0
+LOOKS = (("background_blur", "neural"), ("neural",))
+"""Tried in turn: the first needs a model that is fetched, which may not be possible here."""
+
+
+@dataclass(frozen=True)
+class Devices:
+    """What of them is used; else the bundled speech, the bundled portrait."""
+
+    sound: bool
+    camera: bool
+
+
+def run_demo(
+    model: str, block: int, effects: list[str], buffer: DeviceBuffer, as_json: bool
+) -> None:
+    """On microphone, speakers and camera as far as they are there, or with DEMO=file on bundled
+    media. Writes into its own folder, over what an earlier demo left there."""
+    devices = choose_devices(os.environ.get("DEMO", ""))
+    FOLDER.mkdir(exist_ok=True)
+    preset = demo_preset(model, block, effects, devices)
+    report, performance = play(preset, buffer, SECONDS if devices.sound else None)
+    voice = report.voice
+    assert voice is not None, "the demo has a voice"
+    draw(performance, voice, " + ".join([voice.model, *effects]))
+    draw_picture(report)
+    with (FOLDER / "report.json").open("w") as file:
+        json.dump(report.as_dict(), file, indent=2)
+    show(report, as_json)
+
+
+def choose_devices(wanted: str) -> Devices:
+    """Raises UserInputError for a word it does not know, DeviceError where a device is demanded."""
+    if wanted not in {"", "file", "live"}:
+        raise UserInputError(f"DEMO is '{wanted}': use file, live, or leave it out")
+    if wanted == "file":
+        return Devices(sound=False, camera=False)
+    try:
+        check_sound()
+    except (DeviceError, ImportError) as error:
+        if wanted == "live":
+            raise
+        typer.echo(f"· {error}", err=True)
+        typer.echo("· bundled speech instead of the microphone", err=True)
+        return Devices(sound=False, camera=False)
+    typer.echo("· speak: you hear yourself for 15 s (use headphones)", err=True)
+    return Devices(sound=True, camera=has_camera())
+
+
+def check_sound() -> None:
+    """Raises DeviceError unless there is something to hear and something to play on."""
+    from bunraku.io.audio_devices import choose_device, list_devices
+
+    devices = list_devices()
+    choose_device(None, "input", devices)
+    choose_device(None, "output", devices)
+
+
+def has_camera() -> bool:
+    try:
+        from bunraku.io.video_open import open_source
+        from bunraku.io.video_specs import CameraSpec
+
+        open_source(CameraSpec()).stop()
+    except (BunrakuError, ImportError) as error:
+        typer.echo(f"· {error}", err=True)
+        typer.echo("· the bundled portrait instead of the camera", err=True)
+        return False
+    return True
+
+
+def demo_preset(model: str, block: int, effects: list[str], devices: Devices) -> PerformancePreset:
+    from bunraku import samples
+    from bunraku.formats import performance_shape as shape
+
+    speech = shape.AudioFile(type="file", file=str(samples.SPEECH_PATH))
+    device = shape.Device(type="device")
+    voice = shape.Voice(
+        model=model,
+        source=device if devices.sound else speech,
+        sink=device if devices.sound else shape.NoSink(type="none"),
+        block_frames=block,
+        effects=effects,
+    )
+    portrait = shape.TestPicture(type="test", picture="portrait")
+    camera = shape.Camera(type="camera")
+    picture = shape.Picture(source=camera if devices.camera else portrait)
+    return shape.PerformancePreset(
+        name="demo", voice=voice, picture=picture if has_video() else None
+    )
+
+
+def has_video() -> bool:
+    """Whether pictures can be played here; says why not."""
+    try:
+        from bunraku.io.video_packages import opencv, pyav
+
+        opencv("the demo's picture")
+        pyav("the demo's recording")
+    except ImportError as error:
+        typer.echo(f"· {error}", err=True)
+        typer.echo("· a voice without a picture", err=True)
+        return False
+    return True
+
+
+def play(
+    preset: PerformancePreset, buffer: DeviceBuffer, seconds: float | None
+) -> tuple[PerformanceReport, Performance]:
+    from bunraku.cli.performance_view import PerformanceView
+    from bunraku.session.open_performance import Wanted, open_performance
+
+    view = PerformanceView("bunraku demo")
+    wanted = Wanted(
+        record_to=FOLDER / "performance.mp4" if preset.picture else None,
+        overwrite=True,
+        seconds=seconds,
+        record_voice_to=FOLDER / "output.wav",
+        keep_seconds=PICTURE_SECONDS,
+        device_buffer=buffer,
+    )
+    with terminate_like_interrupt(), view:
+        opened = open_performance(preset, None, wanted, on_message=view.say)
+        try:
+            with opened as performance:
+                performance.wait(seconds=PLAIN_SECONDS, on_tick=view.tick)
+                if performance.picture is not None and performance.running:
+                    put_on(performance, view)
+                performance.wait(on_tick=view.tick)
+        except KeyboardInterrupt:
+            view.say("ending")
+        finally:
+            opened.close()
+    return opened.performance.report(), opened.performance
+
+
+def put_on(performance: Performance, view: Any) -> None:
+    """Exchange the effects while it plays."""
+    from bunraku.formats.performance_shape import Effect
+    from bunraku.session.open_performance import video_effects
+
+    assert performance.picture is not None, "there is a picture"
+    for look in LOOKS:
+        wanted: list[Effect] = [Effect(type=name) for name in look]
+        try:
+            performance.picture.set_effects(video_effects(wanted, None))
+        except BunrakuError as error:
+            view.say(str(error))
+        else:
+            view.say(f"effects: {', '.join(look)}")
+            return
+
+
+def draw(performance: Performance, report: LiveReport, what: str) -> None:
+    """The spectrogram of input and output, the latency taken out of the output."""
+    if performance.voice is None or report.blocks == 0:
+        return
+    from bunraku.measure.spectrogram import save_before_after
+
+    before, after = performance.voice.kept()
+    late = min(report.declared.frames, max(0, len(after) - 1))
+    save_before_after(
+        FOLDER / "spectrogram.png",
+        before[: len(before) - late].mean(axis=1),
+        after[late:].mean(axis=1),
+        sample_rate_hz=report.sample_rate_hz,
+        title=f"bunraku · {what}",
+    )
+
+
+def draw_picture(report: PerformanceReport) -> None:
+    """The picture while it was plain, beside how it ended."""
+    if report.picture is None:
+        return
+    from bunraku.measure.picture_pair import save_picture_pair
+
+    pair = FOLDER / "picture.jpg"
+    pair.unlink(missing_ok=True)
+    last_s = report.picture.seconds - 1.0
+    try:
+        save_picture_pair(FOLDER / "performance.mp4", pair, PLAIN_SECONDS / 2, last_s)
+    except MediaError as error:  # ended early: there is no second picture
+        typer.echo(f"· {error}", err=True)
+
+
+def show(report: PerformanceReport, as_json: bool) -> None:
+    """The report, and where the files are."""
+    written = {
+        path.stem: str(path) for path in sorted(FOLDER.iterdir()) if path.name != "report.json"
+    }
+    if as_json:
+        print_json({**report.as_dict(), "files": written})
+        return
+    from bunraku.cli.performance_view import print_report
+
+    print_report(report)
+    for name, path in written.items():
+        typer.echo(f"{name}: {path}")

@@ -1,0 +1,141 @@
+"""What a performance of voice and picture looks like on a terminal: a line while it plays, tables
+after it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from bunraku.measure.latency_table import count_rows, latency_rows, quantile_row
+
+if TYPE_CHECKING:
+    from rich.live import Live
+    from rich.table import Table
+
+    from bunraku.session.performance import Performance, PerformanceReport
+    from bunraku.session.video_report import VideoReport
+
+LINE_EVERY_S = 5.0
+
+
+class PerformanceView:
+    """On standard error: ten times a second on a terminal, else a line every five seconds."""
+
+    def __init__(self, title: str) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._title = title
+        self._console = Console(stderr=True, highlight=False)
+        self._live: Live | None = None
+        if sys.stderr.isatty():
+            self._live = Live(console=self._console, refresh_per_second=10, transient=True)
+        self._line_at = time.monotonic() + LINE_EVERY_S
+
+    def __enter__(self) -> PerformanceView:
+        self._console.print(self._title, style="bold", markup=False)
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def say(self, text: str) -> None:
+        """A message in a line of its own."""
+        self._console.print(f"· {text}", style="yellow", markup=False)
+
+    def tick(self, performance: Performance) -> None:
+        """Show the performance as it is now."""
+        if self._live is not None:
+            from rich.text import Text
+
+            self._live.update(Text(summary(performance.report())))
+        elif time.monotonic() >= self._line_at:
+            self._line_at += LINE_EVERY_S
+            self._console.print(summary(performance.report()), markup=False)
+
+
+def summary(report: PerformanceReport) -> str:
+    """One line of what goes on."""
+    parts = [f"{report.seconds:6.1f} s"]
+    if report.picture is not None:
+        picture = report.picture
+        parts.append(
+            f"picture {picture.shown:,} shown, {100 * picture.on_time_share:.1f} % on time,"
+            f" {picture.latency_ms.p50:.0f} ms, quality {picture.rungs - picture.rung} of"
+            f" {picture.rungs}"
+        )
+    if report.voice is not None:
+        voice = report.voice
+        parts.append(f"voice {voice.misses:,} misses, {voice.output_underflows:,} underflows")
+    if report.sync is not None:
+        parts.append(f"skew {report.sync.skew_ms:+.0f} ms")
+    return "  ".join(parts)
+
+
+def print_report(report: PerformanceReport) -> None:
+    """The tables at the end, on standard output."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    if report.voice is not None:
+        voice = Table(title="Voice", title_justify="left", show_header=False)
+        for row in count_rows(report.voice):
+            voice.add_row(*row)
+        console.print(voice)
+    if report.picture is not None:
+        picture = Table(title="Picture", title_justify="left", show_header=False)
+        for name, value in picture_rows(report.picture):
+            picture.add_row(name, value)
+        console.print(picture)
+    console.print(latency_table(report))
+
+
+def picture_rows(picture: VideoReport) -> list[tuple[str, str]]:
+    """(what, figure) of a picture's report."""
+    return [
+        ("size", f"{picture.width}x{picture.height} at {picture.rate_hz:g} Hz"),
+        ("frames shown", f"{picture.shown:,} of {picture.captured + picture.source_dropped:,}"),
+        ("on time", f"{100 * picture.on_time_share:.1f} % within {picture.budget_ms:.0f} ms"),
+        ("late", f"{picture.late:,}"),
+        ("replaced by newer", f"{picture.replaced:,}"),
+        ("left out by quality", f"{picture.skipped:,}"),
+        ("failed", f"{picture.failed:,}"),
+        ("quality now", f"{picture.rungs - picture.rung} of {picture.rungs}"),
+        ("quality changes", f"{picture.rung_changes:,}"),
+        *(
+            (f"effect {effect.name}", effect.error or f"{effect.tier}")
+            for effect in picture.effects
+        ),
+    ]
+
+
+def latency_table(report: PerformanceReport) -> Table:
+    """Milliseconds at the quantiles, of both halves."""
+    from rich.table import Table
+
+    table = Table(title="Milliseconds", title_justify="left")
+    for column in ("", "p50", "p99", "p99.9", "max"):
+        table.add_column(column, justify="left" if not column else "right")
+    if report.voice is not None:
+        for row in latency_rows(report.voice):
+            table.add_row(*row)
+    if report.picture is not None:
+        quantiles = {
+            "picture, capture to shown": report.picture.latency_ms,
+            "picture, all effects": report.picture.run_ms,
+            **{f"  {effect.name}": effect.run_ms for effect in report.picture.effects},
+        }
+        for name, value in quantiles.items():
+            table.add_row(*quantile_row(name, value))
+    return table

@@ -1,0 +1,43 @@
+"""Messages to a performer, however fast a controller errs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from bunraku.streaming.rate_limit import RateLimit
+
+MOST_PER_S = 5.0
+BURST = 20
+SAME_AGAIN_NS = 1_000_000_000
+MOST_CHARACTERS = 400
+
+
+class MessageLimit:
+    """Any thread. Hands on at most five messages a second, the same one at most once a second,
+    without characters that would move a terminal's cursor; `dropped` counts the rest."""
+
+    def __init__(
+        self,
+        hand_on: Callable[[str], object],
+        now_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self._hand_on = hand_on
+        self._now_ns = now_ns
+        self._lock = threading.Lock()
+        self._limit = RateLimit(MOST_PER_S, BURST)
+        self._last: tuple[str, int] | None = None
+        self.dropped = 0
+
+    def say(self, text: str) -> None:
+        shown = "".join(one if one.isprintable() else " " for one in text[:MOST_CHARACTERS])
+        with self._lock:
+            now_ns = self._now_ns()
+            same = self._last is not None and self._last[0] == shown
+            again = same and self._last is not None and now_ns - self._last[1] < SAME_AGAIN_NS
+            if again or not self._limit.allows(now_ns):
+                self.dropped += 1
+                return
+            self._last = shown, now_ns
+        self._hand_on(shown)

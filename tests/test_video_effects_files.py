@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from bunraku.effects.video.colour_table import resampled
 from bunraku.effects.video.cube_file import parse_cube, read_cube
-from bunraku.effects.video.picture_file import picture_size, read_picture
 from bunraku.effects.video.video_effect import make_effect
 from bunraku.errors import MediaError, MissingDependencyError, ModelFormatError, UserInputError
+from bunraku.formats.picture_file import picture_size, read_picture
 from bunraku.weights import fetched
 from hypothesis import given, settings
 from hypothesis import strategies as st

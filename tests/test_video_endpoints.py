@@ -327,8 +327,8 @@ def test_a_missing_package_is_named_with_its_remedy(
             raise ImportError(f"No module named '{name}'")
         return real(name, package)
 
-    monkeypatch.setattr("bunraku.io.video_packages.importlib.import_module", without)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'bunraku\[video\]'"):
+    monkeypatch.setattr("bunraku.packages.importlib.import_module", without)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'bunraku\[(video|virtualcam)\]'"):
         make(tmp_path)
 
 

@@ -18,7 +18,7 @@ from bunraku.io.portrait import Portrait
 from bunraku.io.time_code import read_time_code
 from bunraku.io.video_file import VideoFile
 from bunraku.io.video_file_audio import read_file_audio
-from bunraku.io.video_reader import VideoReader, open_container, read_picture
+from bunraku.io.video_reader import VideoReader, open_container
 from bunraku.io.video_specs import FileSpec, PortraitSpec
 from bunraku.streaming.video_frame import VideoFrame
 from video_files import ORIGIN_NS, record
@@ -236,7 +236,6 @@ def test_the_portrait_moves_and_shows_no_edge(tmp_path: Path) -> None:
     path = tmp_path / "face.png"
     still = np.random.default_rng(0).integers(60, 255, (300, 200, 3), dtype=np.uint8)
     cv2.imwrite(str(path), still)
-    assert (read_picture(path) == still).all()
     source = Portrait(PortraitSpec(path, (160, 120)))
     pictures = [source.picture(n, n * 500_000_000) for n in range(0, 48)]
     assert all(p.shape == (120, 160, 3) for p in pictures)

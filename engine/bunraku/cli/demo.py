@@ -121,7 +121,7 @@ def demo_preset(model: str, block: int, effects: list[str], devices: Devices) ->
 def has_video() -> bool:
     """Whether pictures can be played here; says why not."""
     try:
-        from bunraku.io.video_packages import opencv, pyav
+        from bunraku.packages import opencv, pyav
 
         opencv("the demo's picture")
         pyav("the demo's recording")

@@ -13,9 +13,9 @@ import numpy as np
 
 from bunraku.errors import DeviceError
 from bunraku.io.camera_names import at_hand, choose_camera
-from bunraku.io.video_packages import opencv
 from bunraku.io.video_source import Put, Say, VideoSource, say_nothing
 from bunraku.io.video_specs import LEAST_RATE_HZ, MOST_RATE_HZ, MOST_SIDE, CameraSpec
+from bunraku.packages import opencv
 from bunraku.streaming.video_frame import Pixels, VideoFrame
 
 RETRY_PAUSES_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 5.0, 5.0, 5.0, 5.0)

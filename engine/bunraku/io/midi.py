@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bunraku.errors import DeviceError
-from bunraku.io.control_packages import control_package
+from bunraku.packages import package
 
 LOOK_EVERY_S = 1.0
 JOIN_TIMEOUT_S = 2.0
@@ -134,8 +134,8 @@ def event_of(message: Any) -> MidiEvent | None:
 
 def rtmidi_backend() -> Any:
     """Raises MissingDependencyError."""
-    control_package("rtmidi", "python-rtmidi", "MIDI")
-    return control_package(BACKEND, "mido", "MIDI")
+    package("rtmidi", "python-rtmidi", "MIDI", "control")
+    return package(BACKEND, "mido", "MIDI", "control")
 
 
 def input_names(backend: Any) -> list[str]:

@@ -12,7 +12,7 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-from bunraku.io.control_packages import control_package
+from bunraku.packages import package
 
 MAX_DATAGRAM_BYTES = 2048
 MAX_MESSAGES = 32
@@ -37,7 +37,7 @@ class OscDecoder:
     """Raises MissingDependencyError without python-osc."""
 
     def __init__(self) -> None:
-        types = control_package("pythonosc.parsing.osc_types", "python-osc", "OSC")
+        types = package("pythonosc.parsing.osc_types", "python-osc", "OSC", "control")
         self._text = types.get_string
         self._numbers: dict[str, Any] = {
             "i": types.get_int,

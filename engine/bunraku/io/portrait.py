@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
+from bunraku.formats.picture_file import read_picture
 from bunraku.io.paced_source import PacedSource
-from bunraku.io.video_packages import opencv
-from bunraku.io.video_reader import read_picture
 from bunraku.io.video_specs import PortraitSpec
+from bunraku.packages import opencv
 from bunraku.streaming.audio_block import NS_PER_S
 from bunraku.streaming.video_frame import Pixels
 
@@ -26,7 +26,7 @@ class Portrait(PacedSource):
     def __init__(self, spec: PortraitSpec) -> None:
         super().__init__(spec.size, spec.rate_hz)
         self._cv2 = opencv("the portrait source")
-        self._still = read_picture(spec.path)
+        self._still = read_picture(str(spec.path))
 
     def picture(self, number: int, time_ns: int) -> Pixels:
         width, height = self.size

@@ -10,8 +10,8 @@ import numpy as np
 
 from bunraku.errors import MediaError, UserInputError
 from bunraku.io.audio_files import MOST_CHANNELS, Samples
-from bunraku.io.video_packages import pyav
 from bunraku.io.video_reader import MOST_READ_FAILURES, open_container
+from bunraku.packages import pyav
 
 LEAST_RATE_HZ, MOST_RATE_HZ = 8_000, 384_000
 GAP_S = 0.02

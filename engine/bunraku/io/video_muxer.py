@@ -15,9 +15,9 @@ import numpy as np
 from bunraku.errors import MediaError
 from bunraku.io.audio_files import Samples
 from bunraku.io.sound_track import SoundTrack
-from bunraku.io.video_packages import pyav
 from bunraku.io.video_reader import reason_of
 from bunraku.io.video_specs import RecordingSpec, Size
+from bunraku.packages import pyav
 from bunraku.streaming.audio_block import NS_PER_S
 from bunraku.streaming.video_frame import VideoFrame
 

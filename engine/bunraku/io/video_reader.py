@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from bunraku.errors import MediaError
-from bunraku.io.video_packages import pyav
 from bunraku.io.video_specs import LEAST_RATE_HZ, LEAST_SIDE, MOST_RATE_HZ, MOST_SIDE
+from bunraku.packages import pyav
 from bunraku.streaming.video_frame import Pixels
 
 URL = re.compile(r"^(https?|rtsp|rtmps?|srt|udp|rtp|tcp)://", re.IGNORECASE)
@@ -200,12 +200,3 @@ class VideoReader:
                     f"{self.path}: reading failed ({reason_of(error)}); is the disk or the"
                     " network still there?"
                 ) from error
-
-
-def read_picture(path: str | Path) -> Pixels:
-    """A still picture (PNG, JPEG, WebP, ...): uint8 [height, width, 3]. Raises MediaError."""
-    reader = VideoReader(path)
-    try:
-        return next(reader.pixels_of(frame) for _, frame in reader.frames())
-    finally:
-        reader.close()

@@ -11,9 +11,9 @@ import numpy as np
 from bunraku.errors import BunrakuError, MediaError, UserInputError
 from bunraku.io.audio_files import Samples, with_channels
 from bunraku.io.video_muxer import VideoMuxer
-from bunraku.io.video_packages import pyav
 from bunraku.io.video_source import VideoSink
 from bunraku.io.video_specs import LEAST_SIDE, MOST_SIDE, RecordingSpec
+from bunraku.packages import pyav
 from bunraku.streaming.video_frame import VideoFrame
 
 SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv")

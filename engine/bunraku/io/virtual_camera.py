@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from bunraku.errors import DeviceError
-from bunraku.io.video_packages import opencv, video_package
 from bunraku.io.video_source import NewestFrameSink, Say, say_nothing
 from bunraku.io.video_specs import VirtualCameraSpec
+from bunraku.packages import opencv, package
 from bunraku.streaming.video_frame import VideoFrame
 
 REMEDY_LINUX = (
@@ -29,7 +29,7 @@ class VirtualCamera(NewestFrameSink):
         super().__init__(on_message)
         self.spec = spec
         self.device = ""
-        self._package = video_package("pyvirtualcam", "pyvirtualcam", "the virtual camera")
+        self._package = package("pyvirtualcam", "pyvirtualcam", "the virtual camera", "virtualcam")
         self._camera: Any = None
 
     def _open(self) -> None:

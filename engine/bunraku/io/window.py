@@ -8,9 +8,9 @@ import sys
 from typing import Any
 
 from bunraku.errors import DeviceError
-from bunraku.io.video_packages import opencv
 from bunraku.io.video_source import NewestFrameSink, Say, say_nothing
 from bunraku.io.video_specs import WindowSpec
+from bunraku.packages import opencv
 from bunraku.streaming.video_frame import VideoFrame
 
 REMEDY = "record to a file, use the virtual camera, or open the web page instead"

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from bunraku.errors import MediaError
-from bunraku.io.video_packages import opencv
 from bunraku.io.video_reader import VideoReader
+from bunraku.packages import opencv
 from bunraku.streaming.video_frame import Pixels
 
 GAP_PIXELS = 8

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from bunraku.effects.video.chain import VideoChain
 from bunraku.effects.video.compositing import covering
-from bunraku.effects.video.picture_file import read_picture
+from bunraku.formats.picture_file import read_picture
 from bunraku.samples import PORTRAIT_PATH
 from bunraku.streaming.video_frame import VideoFrame
 

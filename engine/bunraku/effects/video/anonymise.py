@@ -10,9 +10,9 @@ from pydantic import Field
 
 from bunraku.effects.video.compositing import hidden, mosaic
 from bunraku.effects.video.face_mesh import Outline, bounds, grown, hull_of
-from bunraku.effects.video.opencv import opencv
 from bunraku.effects.video.scene import Face, Scene
 from bunraku.effects.video.video_effect import EffectSettings, VideoEffect
+from bunraku.packages import opencv
 from bunraku.streaming.video_frame import Pixels
 
 GROWTH_PER_S = 1.5

@@ -10,9 +10,9 @@ import numpy.typing as npt
 from pydantic import Field
 
 from bunraku.effects.video.compositing import blend, hidden
-from bunraku.effects.video.opencv import opencv
 from bunraku.effects.video.scene import Mask, Scene
 from bunraku.effects.video.video_effect import EffectSettings, VideoEffect
+from bunraku.packages import opencv
 from bunraku.streaming.video_frame import Pixels
 
 LARGEST_SIGMA = 0.06

@@ -8,9 +8,9 @@ import numpy as np
 from pydantic import Field
 
 from bunraku.effects.video.compositing import blend, covering, cut, hidden, moved_edge
-from bunraku.effects.video.picture_file import read_picture
 from bunraku.effects.video.scene import Scene
 from bunraku.effects.video.video_effect import EffectSettings, PresetPath, VideoEffect
+from bunraku.formats.picture_file import read_picture
 from bunraku.streaming.video_frame import Pixels
 
 

@@ -10,9 +10,9 @@ from pydantic import Field
 
 from bunraku.effects.video.face_mesh import FEATURES, OVAL, bounds, grown, points_at
 from bunraku.effects.video.guided_filter import guided_coefficients
-from bunraku.effects.video.opencv import opencv
 from bunraku.effects.video.scene import Face, Scene
 from bunraku.effects.video.video_effect import EffectSettings, VideoEffect
+from bunraku.packages import opencv
 from bunraku.streaming.video_frame import Pixels
 
 TIER_WIDTHS = (160, 80)

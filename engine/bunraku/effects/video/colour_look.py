@@ -9,10 +9,10 @@ from pydantic import Field
 
 from bunraku.effects.video.colour_table import ColourTable, Table
 from bunraku.effects.video.cube_file import Cube, read_cube
-from bunraku.effects.video.opencv import opencv
 from bunraku.effects.video.scene import Scene
 from bunraku.effects.video.video_effect import EffectSettings, PresetPath, VideoEffect
 from bunraku.errors import UserInputError
+from bunraku.packages import opencv
 from bunraku.streaming.video_frame import Pixels
 
 BUILT_IN_SIZE = 33

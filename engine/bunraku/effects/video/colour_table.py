@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bunraku.effects.video.cube_file import Cube
-from bunraku.effects.video.opencv import opencv
+from bunraku.packages import opencv
 from bunraku.streaming.video_frame import Pixels
 
 Table = npt.NDArray[np.float32]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from bunraku.effects.video.opencv import opencv
 from bunraku.effects.video.scene import Mask
+from bunraku.packages import opencv
 from bunraku.streaming.video_frame import Pixels
 
 

@@ -9,12 +9,12 @@ import numpy.typing as npt
 from pydantic import Field
 
 from bunraku.effects.video.face_mesh import FOREHEAD, LEFT_CHEEK, RIGHT_CHEEK, bounds
-from bunraku.effects.video.opencv import opencv
 from bunraku.effects.video.overlay_pictures import PLACEMENTS, drawn, premultiplied
-from bunraku.effects.video.picture_file import read_picture
 from bunraku.effects.video.scene import Face, Scene
 from bunraku.effects.video.video_effect import EffectSettings, PresetPath, VideoEffect
 from bunraku.errors import UserInputError
+from bunraku.formats.picture_file import read_picture
+from bunraku.packages import opencv
 from bunraku.streaming.video_frame import Pixels
 
 BETWEEN_THE_EYES = 168

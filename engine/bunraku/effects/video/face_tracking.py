@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from bunraku.effects.video.mediapipe_task import RisingMilliseconds, as_image, open_task
 from bunraku.effects.video.one_euro import OneEuro
-from bunraku.effects.video.opencv import opencv
 from bunraku.effects.video.scene import Face, Points
+from bunraku.packages import opencv
 from bunraku.streaming.video_frame import Pixels, VideoFrame
 from bunraku.weights.fetched import FACE_LANDMARKER
 

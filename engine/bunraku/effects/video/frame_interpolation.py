@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bunraku.effects.video.opencv import opencv
 from bunraku.errors import UserInputError
+from bunraku.packages import opencv
 from bunraku.streaming.video_frame import Pixels, VideoFrame
 
 FLOW_WIDTH = 320

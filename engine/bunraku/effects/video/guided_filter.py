@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from bunraku.effects.video.opencv import opencv
+from bunraku.packages import opencv
 
 Plane = npt.NDArray[np.float32]
 

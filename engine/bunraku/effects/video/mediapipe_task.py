@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from bunraku.effects.video.native_messages import without_messages
-from bunraku.errors import MissingDependencyError, ModelFormatError
+from bunraku.errors import ModelFormatError
+from bunraku.packages import package
 from bunraku.weights.fetched import FetchedModel, fetch
 
 USUAL_PERIOD_MS = 33
@@ -29,14 +30,10 @@ def open_task(
     Raises MissingDependencyError without MediaPipe or the model, ModelFormatError where MediaPipe
     refuses the file.
     """
-    try:
-        from mediapipe.tasks.python import vision
-        from mediapipe.tasks.python.core.base_options import BaseOptions
-    except ImportError as error:
-        raise MissingDependencyError(
-            "finding people and faces needs MediaPipe: pip install 'bunraku[video]'"
-        ) from error
-    options = BaseOptions(model_asset_buffer=fetch(model.name).read_bytes())
+    purpose = "finding people and faces"
+    vision = package("mediapipe.tasks.python.vision", "mediapipe", purpose, "video")
+    base = package("mediapipe.tasks.python.core.base_options", "mediapipe", purpose, "video")
+    options = base.BaseOptions(model_asset_buffer=fetch(model.name).read_bytes())
     try:
         with without_messages(GREETINGS):
             task = make(vision, options)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bunraku.effects.video.opencv import opencv
+from bunraku.packages import opencv
 from bunraku.streaming.video_frame import Pixels
 
 FINE = 2

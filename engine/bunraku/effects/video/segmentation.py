@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from bunraku.effects.video.guided_filter import guided_coefficients
 from bunraku.effects.video.mediapipe_task import RisingMilliseconds, as_image, open_task
-from bunraku.effects.video.opencv import opencv
 from bunraku.effects.video.scene import Mask
+from bunraku.packages import opencv
 from bunraku.streaming.video_frame import Pixels, VideoFrame
 from bunraku.weights.fetched import SELFIE_SEGMENTER
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bunraku.effects.video.opencv import opencv
 from bunraku.errors import MediaError
+from bunraku.packages import opencv
 from bunraku.streaming.video_frame import Pixels
 
 MAX_PICTURE_BYTES = 32 << 20

@@ -6,6 +6,8 @@ Builds for the GPU at hand, runs every kernel test on it, compute-sanitizer on s
 is installed, then the benchmarks against eager PyTorch, torch.compile, cuDNN and peers at hand;
 writes benchmarks/results/gpu_check_<device>.{json,md}. It needs nvcc, cmake, ninja and a Python
 with CUDA torch, triton, pybind11, pytest and scipy; no network, no virtual environment.
+It ends with 1 if a step failed or proved nothing. What the deadline cut is named in the results and
+in the last line, beside all that was found, and is no failure (gpu_steps.py says what counts).
 Without a GPU it changes nothing, says so and ends with 2.
 """
 
@@ -17,8 +19,6 @@ import json
 import os
 import re
 import shutil
-import signal
-import subprocess
 import sys
 import sysconfig
 import time
@@ -26,10 +26,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import gpu_steps
+from gpu_steps import run_step, skipped, slug
+
 ROOT = Path(__file__).parent.parent
 KERNELS = ROOT / "kernels" / "bunraku_kernels"
 BUILD = ROOT / "build" / "gpu"
-LOGS = BUILD / "logs"
+RESULTS = ROOT / "benchmarks" / "results"
 NEEDED_TOOLS = ("nvcc", "cmake", "ninja")
 NEEDED_PACKAGES = ("torch", "triton", "pybind11", "pytest", "scipy", "numpy")
 # Shares of the whole time; what a step leaves over goes to the benchmarks.
@@ -53,36 +56,6 @@ def paths(*folders: str) -> dict[str, str]:
     """An environment in which Python finds these folders of ours before what it finds already."""
     found = [*(str(ROOT / folder) for folder in folders), os.environ.get("PYTHONPATH", "")]
     return {"PYTHONPATH": os.pathsep.join(filter(None, found))}
-
-
-def run_step(name: str, command: list[str], seconds: float, **environment: str) -> dict[str, Any]:
-    """Run in the repository's root, output to build/gpu/logs; a step that is late is ended with all
-    the processes it started, so that nothing disturbs the measurements after it."""
-    print(f"· {name}", flush=True)
-    LOGS.mkdir(parents=True, exist_ok=True)
-    log = LOGS / f"{slug(name)}.log"
-    start = time.monotonic()
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env={**os.environ, **environment},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            code = process.wait(max(seconds, 1))
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            code = 124
-    tail = log.read_text(errors="replace").strip().splitlines()[-25:]
-    if code != 0:
-        print("\n".join(f"    {line}" for line in tail))
-    took = time.monotonic() - start
-    print(f"  {name}: {'done' if code == 0 else f'FAILED ({code})'} in {took:.0f} s", flush=True)
-    return {"step": name, "exit": code, "seconds": round(took, 1), "tail": tail, "log": log.name}
 
 
 def build(seconds: float) -> list[dict[str, Any]]:
@@ -138,24 +111,17 @@ def run_tests(until: float) -> list[dict[str, Any]]:
         ]  # fmt: skip
         left = until - time.monotonic()
         done = run_step(f"tests of {name}", command, left, OMP_NUM_THREADS=threads)
-        return {**done, "counts": counts(done["tail"])}
+        return gpu_steps.judge_tests(done)
 
     plan = test_plan()
     with ThreadPoolExecutor(max_workers=at_once) as pool:
         return list(pool.map(step, plan, plan.values()))
 
 
-def counts(tail: list[str]) -> dict[str, int]:
-    """Of pytest's last line: {"passed": 12, "skipped": 3}."""
-    last = tail[-1] if tail else ""
-    kinds = r"(\d+) (passed|failed|skipped|deselected|errors?|warnings?)"
-    return {kind.rstrip("s"): int(count) for count, kind in re.findall(kinds, last)}
-
-
 def sanitize(seconds: float) -> list[dict[str, Any]]:
     """Half of the time for each tool; what the first leaves over is the second's."""
     if shutil.which("compute-sanitizer") is None:
-        return [{"step": "sanitizer", "exit": None, "tail": ["compute-sanitizer is not on PATH"]}]
+        return [skipped("sanitizer", "compute-sanitizer is not on PATH")]
     until, steps = time.monotonic() + seconds, []
     environment = {**paths("kernels", "tests/kernels"), "PYTORCH_NO_CUDA_MEMORY_CACHING": "1"}
     for place, tool in enumerate(("memcheck", "racecheck")):
@@ -184,9 +150,12 @@ def measure(until: float) -> tuple[dict[str, Any], list[dict[str, Any]]]:
             "--seconds", "0.25", "--budget", str(round(share * 0.8)), "--out", str(out),
         ]  # fmt: skip
         out.with_suffix(".json").unlink(missing_ok=True)
-        steps.append(run_step(f"figures of {name}", command, share, **paths("kernels")))
+        step = run_step(f"figures of {name}", command, share, **paths("kernels"))
         if out.with_suffix(".json").exists():  # also of a run that broke off: written case by case
-            merge(whole, json.loads(out.with_suffix(".json").read_text()), name)
+            part = json.loads(out.with_suffix(".json").read_text())
+            merge(whole, part, name)
+            step["cut"] = bool(part["left_out"])
+        steps.append(step)
     return whole, steps
 
 
@@ -216,12 +185,9 @@ def peers() -> list[dict[str, Any]]:
         step = run_step(f"nv-wavenet, {name}", [binary, *size, "-b", "1", "-m", str(mode)], 20)
         rates = re.findall(r"([\d.]+)\s*kHz", "\n".join(step["tail"]))
         kilohertz = [float(rate) for rate in rates]
-        found.append({"peer": f"nv-wavenet, {name}, fp16, one stream", "kilohertz": kilohertz})
+        peer = {"peer": f"nv-wavenet, {name}, fp16, one stream", "kilohertz": kilohertz}
+        found.append(peer if kilohertz else {**peer, "error": step["outcome"]})
     return found
-
-
-def slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
 def main() -> int:
@@ -234,25 +200,34 @@ def main() -> int:
         return 2
     whole, start = 60 * minutes, time.monotonic()
     steps = build(whole * SHARES["build"])
-    if any(step["exit"] for step in steps):
+    if any(step["outcome"] != gpu_steps.DONE for step in steps):
+        outcomes = {step["step"]: step["outcome"] for step in steps}
+        print(f"nothing could be run: {json.dumps(outcomes)}", file=sys.stderr)
         return 1
     steps += run_tests(time.monotonic() + whole * SHARES["tests"])
     steps += sanitize(whole * SHARES["sanitizer"])
     others = peers()
     result, measured = measure(start + whole * 0.97)
-    if not result["figures"]:
-        print("no benchmark gave a figure: see build/gpu/logs", file=sys.stderr)
-        return 1
-    result |= {"steps": steps + measured, "peers": others}
+    result["peers"] = others
+    return report(result, [*steps, *measured], time.monotonic() - start)
+
+
+def report(result: dict[str, Any], steps: list[dict[str, Any]], seconds: float) -> int:
+    """Write what was found, also where no benchmark gave a figure; the exit status."""
     sys.path[:0] = [str(ROOT / "benchmarks" / "kernels")]
     import run
 
-    out = ROOT / "benchmarks" / "results" / f"gpu_check_{slug(result['machine']['device'])}"
-    run.write(result, out)
-    steps = result["steps"]
-    summary = {step["step"]: step["exit"] for step in steps}
-    print(json.dumps({"steps": summary, "seconds": round(time.monotonic() - start)}))
-    return 1 if any(step["exit"] for step in steps) else 0
+    if not result["machine"]:
+        import timing
+        import torch
+
+        result["machine"] = dict(timing.machine(torch.device("cuda")))
+    verdict = gpu_steps.verdict(steps)
+    result |= {"verdict": verdict, "steps": steps}
+    out = RESULTS / f"gpu_check_{slug(result['machine']['device'])}"
+    run.write(result, out, gpu_steps.table(steps))
+    print(json.dumps({"verdict": verdict, "seconds": round(seconds), "written": f"{out}.json"}))
+    return int(verdict["exit"])
 
 
 if __name__ == "__main__":

@@ -100,12 +100,15 @@ class CMakeBuild(build_ext):
 setup(
     packages=find_packages("engine") + find_packages("kernels"),
     package_dir={"bunraku": "engine/bunraku", "bunraku_kernels": "kernels/bunraku_kernels"},
+    include_package_data=False,  # else the wheel holds all that the sdist does: sources too
     package_data={
         "bunraku": [
             "py.typed",
             "_native.pyi",
             "weights/**/*",
             "samples/**/*",
+            "presets/*.toml",
+            "serving/page/**/*",
             "lib/*",
             "include/**/*",
         ],

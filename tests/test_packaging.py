@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
@@ -49,6 +50,22 @@ def test_wheel_carries_library_header_pack_and_sample(wheel: Path) -> None:
     ):
         assert any(re.fullmatch(pattern, name) for name in names), f"no {pattern} in {names}"
     assert not [name for name in names if name.startswith(("tests", "benchmarks", "csrc"))]
+    sources = r".*\.(c|h|cpp|hpp|inl|cu|cuh)"
+    packed = [name for name in names if re.fullmatch(sources, name)]
+    assert packed == ["bunraku/include/bunraku/bunraku.h"]
+
+
+@pytest.mark.slow
+def test_sdist_carries_the_sources_of_every_operator(wheel: Path) -> None:
+    sdist = next(wheel.parent.glob("bunraku-*.tar.gz"))
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    for folder in ("csrc", "kernels", "cmake"):
+        kept = {f"{p.relative_to(ROOT)}" for p in (ROOT / folder).rglob("*.*") if p.is_file()}
+        built = (".so", ".pyc")
+        kept = {name for name in kept if not name.endswith(built) and "cache" not in name}
+        assert kept <= names, sorted(kept - names)
+    assert not [name for name in names if "cache" in name or name.endswith(".so")]
 
 
 @pytest.mark.slow

@@ -1,4 +1,5 @@
-# bunraku_kernels: each operator is a folder whose C++ and CUDA sources are found by name.
+# bunraku_kernels: each operator is a folder whose C++ and CUDA sources are found by name, there or,
+# where they are many, in its folders cpu and cuda.
 #   kernels_units          what C++ there is for CPUs, without Python
 #   kernels_native         bunraku_kernels/_native   *_bindings.cpp, native/module.cpp, the units
 #   kernels_cuda           bunraku_kernels/_cuda     .cu, *_cuda_bindings.cpp, native/cuda_module.cpp
@@ -7,11 +8,13 @@ set(BUNRAKU_KERNELS ${CMAKE_CURRENT_SOURCE_DIR}/kernels/bunraku_kernels)
 set(KERNELS_OUTPUT ${CMAKE_BINARY_DIR}/bunraku_kernels)
 set(BUNRAKU_KERNELS_ONLY "*" CACHE STRING "the one operator to build, while working on it; * for all")
 set(OPERATOR ${BUNRAKU_KERNELS}/${BUNRAKU_KERNELS_ONLY})
-file(GLOB KERNELS_CUDA_CPP CONFIGURE_DEPENDS ${OPERATOR}/*_cuda_bindings.cpp ${BUNRAKU_KERNELS}/native/cuda_module.cpp)
-file(GLOB KERNELS_CUDA CONFIGURE_DEPENDS ${OPERATOR}/*.cu)
-file(GLOB KERNELS_NATIVE CONFIGURE_DEPENDS ${OPERATOR}/*_bindings.cpp ${BUNRAKU_KERNELS}/native/module.cpp)
+file(GLOB KERNELS_CUDA_CPP CONFIGURE_DEPENDS ${OPERATOR}/*_cuda_bindings.cpp ${OPERATOR}/cuda/*_cuda_bindings.cpp
+  ${BUNRAKU_KERNELS}/native/cuda_module.cpp)
+file(GLOB KERNELS_CUDA CONFIGURE_DEPENDS ${OPERATOR}/*.cu ${OPERATOR}/cuda/*.cu)
+file(GLOB KERNELS_NATIVE CONFIGURE_DEPENDS ${OPERATOR}/*_bindings.cpp ${OPERATOR}/cpu/*_bindings.cpp
+  ${BUNRAKU_KERNELS}/native/module.cpp)
 list(REMOVE_ITEM KERNELS_NATIVE ${KERNELS_CUDA_CPP})
-file(GLOB KERNELS_UNITS CONFIGURE_DEPENDS ${OPERATOR}/*.cpp)
+file(GLOB KERNELS_UNITS CONFIGURE_DEPENDS ${OPERATOR}/*.cpp ${OPERATOR}/cpu/*.cpp)
 list(FILTER KERNELS_UNITS EXCLUDE REGEX "(_bindings|/native/.*)\\.cpp$")
 bunraku_instruction_sets(KERNELS_UNITS)
 if(KERNELS_UNITS)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import sys
 from collections.abc import Mapping
 
 from bunraku_kernels.backends import BACKENDS
@@ -31,13 +33,16 @@ def _mark(one: Availability, backend: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bunraku_kernels", description=__doc__)
     parser.add_argument("--json", action="store_true", help="for programs")
-    if parser.parse_args().json:
-        status = {
-            name: {"here": one.here, "absent": one.absent} for name, one in available().items()
-        }
-        print(json.dumps(status, indent=1))
-    else:
-        print(table(available()))
+    as_json = parser.parse_args().json
+    try:
+        print(_for_programs(available()) if as_json else table(available()), flush=True)
+    except BrokenPipeError:  # `| head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
+
+
+def _for_programs(status: Mapping[str, Availability]) -> str:
+    found = {name: {"here": one.here, "absent": one.absent} for name, one in status.items()}
+    return json.dumps(found, indent=1)
 
 
 if __name__ == "__main__":

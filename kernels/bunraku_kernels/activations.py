@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bunraku_kernels.checks import is_one_of, shown
 from bunraku_kernels.errors import InvalidInputError
 
 
@@ -103,6 +104,6 @@ ACTIVATIONS = {activation.name: activation for activation in _ALL}
 
 def activation_named(name: str) -> Activation:
     """InvalidInputError lists the names there are."""
-    if name not in ACTIVATIONS:
-        raise InvalidInputError(f"activation='{name}': choose one of {', '.join(ACTIVATIONS)}")
+    if not is_one_of(name, ACTIVATIONS):
+        raise InvalidInputError(f"activation={shown(name)}: choose one of {', '.join(ACTIVATIONS)}")
     return ACTIVATIONS[name]

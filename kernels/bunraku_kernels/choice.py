@@ -1,7 +1,8 @@
 """`impl="auto"`: measure the implementations once for each kind of input, and remember the fastest.
 
 The kind of an input is its device, its types, its layout and its sizes rounded up to powers of two,
-so that a stream of slightly varying sizes is measured once. A candidate that fails is left out.
+so that a stream of slightly varying sizes is measured once; the kinds first met longest ago are
+forgotten beyond the last 1024. A candidate that fails is left out.
 Nothing is timed while a CUDA graph is being captured: then the first expectation is taken, and the
 next ordinary call measures.
 """
@@ -21,6 +22,7 @@ from bunraku_kernels.fork_safe_lock import ForkSafeLock
 log = logging.getLogger("bunraku_kernels")
 
 TRIALS = 5
+MOST_KINDS = 1024  # remembered for each operator
 GIVE_UP_AFTER_S = 0.25  # for each candidate: a slow one is not run five times to be sure
 
 Function = Callable[..., Any]
@@ -48,8 +50,14 @@ class Choices:
                 return usable[first]
             with self._lock:
                 chosen = self._fastest.get(kind) or self._choose(which, usable, arguments)
-                self._fastest[kind] = chosen
+                self._remember(kind, chosen)
         return usable[chosen]
+
+    def _remember(self, kind: Hashable, chosen: str) -> None:
+        """First in, first out: a call that finds its kind has no order to keep."""
+        self._fastest[kind] = chosen
+        while len(self._fastest) > MOST_KINDS:
+            del self._fastest[next(iter(self._fastest))]
 
     def _choose(
         self, which: str, usable: Mapping[str, Function], arguments: tuple[Any, ...]

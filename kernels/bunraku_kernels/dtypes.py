@@ -11,6 +11,7 @@ from torch.utils._pytree import tree_map
 
 KERNEL_TYPES = (torch.float32, torch.float16, torch.bfloat16)
 HALF_TYPES = (torch.float16, torch.bfloat16)
+FLOAT_TYPES = (*KERNEL_TYPES, torch.float64)  # the last for the references alone
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from bunraku_kernels import backends
+from bunraku_kernels.checks import is_one_of, shown
 from bunraku_kernels.choice import Choices
 from bunraku_kernels.errors import ImplementationUnavailableError, InvalidInputError
 
@@ -81,11 +82,12 @@ class Operator:
 
     def check(self, impl: str) -> None:
         """Raise unless `impl` is "auto" or names an implementation that works in this process."""
-        if impl == "auto" or impl in self._checked:
+        if isinstance(impl, str) and (impl == "auto" or impl in self._checked):
             return
-        if impl not in self.implementations:
+        if not is_one_of(impl, self.implementations):
             raise InvalidInputError(
-                f"impl='{impl}': {self.name} has {', '.join(self.implementations)}; or say 'auto'"
+                f"impl={shown(impl)}: {self.name} has {', '.join(self.implementations)}; "
+                "or say 'auto'"
             )
         reason = backends.why_not(impl)
         if reason is not None:

@@ -15,7 +15,7 @@ PACKAGE = Path(bunraku_kernels.__file__).parent
 ROOT = PACKAGE.parent.parent
 BUILD = ROOT / os.environ.get("BUNRAKU_NATIVE_BUILD", "build/native")
 BUILT = sorted(BUILD.glob("bunraku_kernels/_cuda.*.so"))
-SOURCES = sorted(PACKAGE.glob("*/*.cu"))
+SOURCES = sorted(PACKAGE.rglob("*.cu"))
 
 pytestmark = [
     pytest.mark.cpu_only,

@@ -288,6 +288,17 @@ REFUSED: list[tuple[str, Callable[[], object]]] = [
     ("strides .*contiguous", lambda: frame_to_tensor(FRAME[:1].expand(4, 10, 3), (2, 2))),
     ("frame height=0: from 1 to 16384", lambda: frame_to_tensor(FRAME[:0], (2, 2))),
     (r"size\[1\]=0: from 1", lambda: frame_to_tensor(FRAME, (2, 0))),
+    (r"size\[0\]=2.0: a whole number", lambda: frame_to_tensor(FRAME, (2.0, 2))),  # type: ignore[arg-type]
+    (r"size=256: \(height, width\)", lambda: frame_to_tensor(FRAME, 256)),  # type: ignore[arg-type]
+    (r"size=\(2, 2, 2\): \(height", lambda: frame_to_tensor(FRAME, (2, 2, 2))),  # type: ignore[arg-type]
+    ("order=None: one of", lambda: frame_to_tensor(FRAME, (2, 2), order=None)),  # type: ignore[arg-type]
+    ("order=.*: one of", lambda: frame_to_tensor(FRAME, (2, 2), order=FRAME.numpy())),  # type: ignore[arg-type]
+    ("mean=0.5: three finite", lambda: frame_to_tensor(FRAME, (2, 2), mean=0.5)),  # type: ignore[arg-type]
+    ("mean='123': three finite", lambda: tensor_to_frame(Y, FRAME, mean="123")),  # type: ignore[arg-type]
+    ("std=.*'2'.*: three numbers", lambda: frame_to_tensor(FRAME, (2, 2), std=(1, "2", 1))),  # type: ignore[arg-type]
+    ("out is a list: a torch.Tensor", lambda: frame_to_tensor(FRAME, (4, 4), out=[1])),  # type: ignore[arg-type]
+    ("y is a numpy.ndarray: a torch.T", lambda: tensor_to_frame(Y.numpy(), FRAME)),  # type: ignore[arg-type]
+    ("mask is a float: a torch.Tensor", lambda: tensor_to_frame(Y, FRAME, mask=0.5)),  # type: ignore[arg-type]
     ("order='gbr': one of 'bgr', 'rgb'", lambda: frame_to_tensor(FRAME, (2, 2), order="gbr")),
     ("resize='cubic': one of", lambda: frame_to_tensor(FRAME, (2, 2), resize="cubic")),
     ("layout='nhwc': one of", lambda: frame_to_tensor(FRAME, (2, 2), layout="nhwc")),
@@ -318,3 +329,31 @@ def test_refusals_name_value_range_and_remedy(message: str, call: Callable[[], o
     with pytest.raises(InvalidInputError, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.cpu_only
+def test_numbers_may_be_a_tensor_or_numpys() -> None:
+    expected = frame_to_tensor(FRAME, (2, 2), mean=(0.5, 0.5, 0.5), impl="reference")
+    for mean in (torch.full((3,), 0.5), torch.full((3,), 0.5).numpy()):
+        y = frame_to_tensor(FRAME, (2, 2), mean=mean, impl="reference")  # type: ignore[arg-type]
+        assert torch.equal(y, expected)
+
+
+@pytest.mark.cpu_only
+@pytest.mark.skipif("native" in OPERATOR.availability().absent, reason="not built")
+def test_an_instruction_set_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUNRAKU_ISA", "sse9")
+    for call in (
+        lambda: frame_to_tensor(FRAME, (2, 2), impl="native"),
+        lambda: tensor_to_frame(Y, FRAME, impl="native"),
+    ):
+        with pytest.raises(InvalidInputError, match=r"BUNRAKU_ISA='sse9': .*portable.*unset"):
+            call()
+
+
+@pytest.mark.cpu_only
+def test_the_help_begins_with_the_order_of_channels() -> None:
+    for function in (frame_to_tensor, tensor_to_frame):
+        paragraph = (function.__doc__ or "").split("\n\n")[1]
+        assert paragraph.lstrip().startswith("order:")
+        assert "OpenCV" in paragraph.splitlines()[0]

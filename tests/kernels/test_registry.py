@@ -13,7 +13,7 @@ from typing import Any
 import bunraku_kernels
 import pytest
 import torch
-from bunraku_kernels import ImplementationUnavailableError, InvalidInputError
+from bunraku_kernels import ImplementationUnavailableError, InvalidInputError, choice
 from bunraku_kernels.bias_act import bias_act
 from bunraku_kernels.choice import Choices, kind_of
 from bunraku_kernels.registry import operators
@@ -128,6 +128,26 @@ def test_a_module_that_cannot_be_loaded_is_absent(tmp_path: Path) -> None:
         "print(k.available()['frame'].absent['native'])"
     )
     assert "cannot be loaded" in in_new_process(code)
+
+
+def test_only_so_many_kinds_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service whose sizes never end must not grow."""
+    monkeypatch.setattr(choice, "MOST_KINDS", 3)
+    choices, measured = Choices("probe", in_place=False), []
+
+    def counted(x: torch.Tensor) -> None:
+        measured.append(len(x))
+
+    functions = {"a": counted, "b": counted}
+    for size in (1, 2, 4, 8, 16):
+        choices.fastest("run", functions, (torch.zeros(size),))
+    assert len(choices._fastest) == 3
+    measured.clear()
+    for size in (4, 8, 16):
+        choices.fastest("run", functions, (torch.zeros(size),))
+    assert not measured
+    choices.fastest("run", functions, (torch.zeros(1),))
+    assert measured
 
 
 def test_measuring_leaves_arguments_written_in_place_alone() -> None:

@@ -158,6 +158,24 @@ def test_the_largest_filter_and_factors(impl: str) -> None:
     assert deviation(y, truth) <= 1e-5
 
 
+@pytest.mark.parametrize("impl", HERE)
+@pytest.mark.parametrize("padding", [(-6, 9, -3, 8), (9, -7, 8, -5), (-6, -1, -3, 2)])
+def test_crops_to_the_last_sample(impl: str, padding: Any) -> None:
+    """All of x but the last, or first, row and column; and the gradients pad what was cropped."""
+    x = normal(1, 2, 2, 4, dtype=torch.float32).to(DEVICE).requires_grad_()
+    f = torch.tensor([2.0]).to(DEVICE)
+    y = upfirdn(x, f, up=(2, 3), padding=padding, impl=impl)
+    x0, x1, y0, y1 = padding
+    spread = torch.zeros(2, 6, 8).to(DEVICE)
+    spread[:, ::3, ::2] = x.detach()[0]
+    truth = F.pad(F.pad(4 * spread, (min(x0, 0), min(x1, 0), min(y0, 0), min(y1, 0))),
+                  (max(x0, 0), max(x1, 0), max(y0, 0), max(y1, 0)))  # fmt: skip
+    torch.testing.assert_close(y[0], truth)
+    weights = normal(*y.shape, seed=3).float().to(DEVICE)
+    (dx,) = torch.autograd.grad(y, x, weights)
+    torch.testing.assert_close((dx * x).sum(), (weights * y).sum())
+
+
 # ---- what is refused -----------------------------------------------------------------------------
 
 
@@ -175,6 +193,10 @@ def test_the_largest_filter_and_factors(impl: str) -> None:
         ({"down": (1, 2, 3)}, r"down=\(1, 2, 3\)"),
         ({"padding": (1, 2)}, r"padding=\(1, 2\): one whole number or \(x0, x1, y0, y1\)"),
         ({"padding": -3}, "leaves nothing.*3 x 3 taps; pad more"),
+        ({"padding": (-4, 9, 0, 0)}, "crops all of x: along x it may take 3 .* and 3 at the end"),
+        ({"padding": (0, 0, 9, -4)}, "crops all of x: along y it may take 3 at the beginning"),
+        ({"padding": (-7, 20, 0, 0), "up": 2}, "along x it may take 6 .* and 7 at the end; crop"),
+        ({"x": torch.zeros(1, 1, 9), "padding": (-9, 20)}, "crops all of x: along x it may take 8"),
         ({"x": torch.zeros(1, 1, 9), "padding": (0, 0, 0, 0)}, r"\(before, after\)"),
         ({"x": torch.zeros(1, 1, 9), "up": (2, 2)}, "up="),
     ],

@@ -275,6 +275,15 @@ def test_reset_equals_fresh_and_snapshots_return() -> None:
     assert state.frames.data_ptr() == memory
 
 
+@pytest.mark.cpu_only
+def test_a_style_may_be_wider_than_half_types() -> None:
+    d = Draw(7)
+    x, weight = d.normal(2, 3, 4, 4).half(), d.normal(4, 3, 3, 3).half()
+    style = d.normal(2, 3).half()
+    wide, narrow = (upsample_conv2d(x, weight, style=s) for s in (style.float(), style))
+    assert torch.equal(wide, narrow)
+
+
 # ---- what is refused -----------------------------------------------------------------------------
 
 
@@ -288,15 +297,37 @@ def test_reset_equals_fresh_and_snapshots_return() -> None:
         ({"weight": torch.zeros(4, 3, 3, 3).half()}, "weight is torch.float16.*convert it"),
         ({"bias": torch.zeros(3)}, r"bias is \[3\].*\[4\]"),
         ({"style": torch.zeros(2, 4)}, r"style is \[2, 4\].*\[2, 3\]"),
+        ({"style": torch.zeros(2, 3).half()}, "of torch.float16 .*of torch.float32 on cpu"),
+        ({"style": torch.zeros(2, 3).double()}, "of torch.float64 .*of torch.float32 on cpu"),
+        ({"style": torch.zeros(2, 3, device="meta")}, "on meta: .* on cpu"),
         ({"mode": "bilinear"}, "nearest, fir, transposed"),
-        ({"up": 0}, "upsampling by 0"),
+        ({"up": 0}, "up=0: a whole number from 1"),
         ({"mode": "fir", "up": 1}, "say mode='nearest'"),
         ({"fir": torch.ones(4)}, "with mode='fir', else None"),
         ({"norm": "batch"}, "'instance' or None"),
         ({"activation": "gelu"}, "choose one of linear"),
         ({"clamp": -1.0}, "a finite number above 0"),
         ({"mode": "transposed", "padding": 9}, "leaves.*of output"),
-        ({"padding": -1}, "padding from 0"),
+        ({"padding": -1}, "padding=-1: a whole number from 0"),
+        ({"x": torch.zeros(2, 3, 4, 4).numpy()}, r"x is a numpy\.ndarray: a torch\.Tensor"),
+        ({"x": torch.zeros(2, 3, 4, 4).to(torch.float8_e5m2)}, "x is torch.float8_e5m2"),
+        ({"weight": [1.0]}, "weight is a list: a torch.Tensor"),
+        ({"bias": 0.0}, "bias is a float: a torch.Tensor"),
+        ({"style": [1.0]}, "style is a list: a torch.Tensor"),
+        ({"fir": [1.0], "mode": "fir"}, "fir is a list: a torch.Tensor"),
+        ({"fir": torch.ones(4, dtype=torch.int32), "mode": "fir"}, "floating-point filter"),
+        ({"fir": torch.ones(300), "mode": "fir"}, "at most 256 taps"),
+        ({"up": 2.0}, "up=2.0: a whole number from 1"),
+        ({"up": (2, 2)}, r"up=\(2, 2\): a whole number from 1"),
+        ({"up": 2**40}, "up=1099511627776: at most 65536"),
+        ({"padding": (1, 1, 1)}, r"padding=\(1, 1, 1\): a whole number, or two"),
+        ({"padding": (1, 0.5)}, r"padding\[1\]=0.5: a whole number from 0"),
+        ({"padding": "11"}, "padding='11': a whole number"),
+        ({"padding": 2**70}, "padding=1180591620717411303424: at most"),
+        ({"output_padding": None}, "output_padding=None: a whole number"),
+        ({"gain": "2"}, "gain='2': a finite number"),
+        ({"alpha": True}, "alpha=True: a finite number"),
+        ({"demodulate": 1}, "demodulate=1: True or False"),
         ({"impl": "cudnn"}, "upsample_conv has cuda, triton, reference"),
     ],
 )
@@ -313,6 +344,15 @@ def test_bad_sound_is_refused_in_words() -> None:
         upsample_conv1d(x, w, stride=2, padding=1, causal=True)
     with pytest.raises(InvalidInputError, match=r"I = 2"):
         upsample_conv1d(x, w.transpose(0, 1), stride=2)
+    for change, message in (
+        ({"stride": 2.0}, r"stride=2\.0: a whole number from 1"),
+        ({"padding": (1,)}, r"padding=\(1,\): a whole number from 0"),
+        ({"causal": "yes"}, "causal='yes': True or False"),
+        ({"pre_alpha": "0.1"}, r"pre_alpha='0\.1': a finite number"),
+        ({"pre_activation": None}, "activation=None: choose one of"),
+    ):
+        with pytest.raises(InvalidInputError, match=message):
+            upsample_conv1d(x, w, **{"stride": 2, **change})  # type: ignore[arg-type]
     stream = UpsampleConv1dStream(w, stride=2)
     with pytest.raises(InvalidInputError, match=r"the streams want torch.float32 \[1, 2, T\]"):
         stream.step(torch.zeros(1, 3, 5), stream.init_state(1))

@@ -7,6 +7,7 @@ import dataclasses
 import math
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -541,6 +542,43 @@ def test_states_are_restored_and_reset() -> None:
         state.restore(WaveNetState.initial(weights, 3))
 
 
+@pytest.mark.parametrize("impl", ["reference", pytest.param("native", marks=needs_native)])
+@pytest.mark.parametrize(("distribution", "outputs"), [("categorical", 17), ("gaussian", 2)])
+@pytest.mark.parametrize("wild", [math.nan, math.inf])
+def test_a_wild_condition_is_heard_by_its_stream_alone_and_until_reset(
+    impl: str, distribution: Distribution, outputs: int, wild: float
+) -> None:
+    weights = network(distribution, outputs)
+    frames = 3 + weights.receptive_field
+    clean = random_condition(weights, 3, frames).float()
+    spoilt = clean.clone()
+    spoilt[1, 2] = wild
+    states = [WaveNetState.initial(weights, 3) for _ in range(2)]
+    expected, samples = (
+        wavenet_sample(weights, c, state, impl=impl)
+        for c, state in zip((clean, spoilt), states, strict=True)
+    )
+    assert torch.equal(samples[::2], expected[::2])
+    assert torch.equal(samples[1, :2], expected[1, :2])
+    for name in ("history", "last", "time"):
+        assert torch.equal(getattr(states[1], name)[::2], getattr(states[0], name)[::2])
+    if distribution == "categorical":
+        assert bool(((samples >= 0) & (samples < outputs)).all())
+        assert states[1].history.isfinite().all()  # forgotten
+    states[1].reset(torch.tensor([False, True, False]))
+    again = wavenet_sample(weights, clean, states[1], impl=impl)
+    assert torch.equal(again[1], expected[1])
+
+
+def test_the_reference_survives_a_state_of_no_classes() -> None:
+    weights = network("categorical", 17)
+    state = WaveNetState.initial(weights, 2)
+    state.last[:] = torch.tensor([[math.nan, math.inf], [-math.inf, 1e30]])
+    condition = random_condition(weights, 2, 3).float()
+    samples = wavenet_sample(weights, condition, state, impl="reference")
+    assert bool(((samples >= 0) & (samples < 17)).all())
+
+
 # ---- bad input ----------------------------------------------------------------------------------
 
 
@@ -563,6 +601,10 @@ def bad_weights() -> Iterator[tuple[dict[str, object], str]]:
     yield {"dilations": (65_536,) * 8}, "samples of history"
     yield {"dilations": ()}, "0 dilations"
     yield {"dilations": (1,) * 7}, r"past is \[8, 48, 24\]: \[7, 48, 24\]"
+    yield {"dilations": 3}, "dilations=3: a tuple of whole numbers"
+    yield {"dilations": (True,) * 8}, r"dilations\[0\]=True"
+    yield {"skip": None}, "skip is a NoneType: a torch.Tensor"
+    yield {"end": good.end.numpy()}, r"end is a numpy\.ndarray: a torch.Tensor"
     yield {"distribution": "laplace"}, "distribution='laplace'"
     yield {"distribution": "gaussian"}, "input_bias is None"
 
@@ -585,9 +627,43 @@ def test_bad_calls_are_named() -> None:
         wavenet_log_likelihood(weights, torch.full((1, 4), 17), condition, state, impl="native")
     with pytest.raises(InvalidInputError, match=r"instruction set 'sse9'.*portable"):
         native_kernel.prepare(weights, "fp32", "sse9")
-    with pytest.raises(InvalidInputError, match="batch=-1"):
-        WaveNetState.initial(weights, -1)
+    for batch in (-1, 1.0, "1", True, None):
+        with pytest.raises(InvalidInputError, match=r"batch=.*: a whole number from 0"):
+            WaveNetState.initial(weights, batch)  # type: ignore[arg-type]
     for empty in (condition[:0], condition[:, :0]):
         nothing = WaveNetState.initial(weights, len(empty))
         assert wavenet_sample(weights, empty, nothing, impl="native").numel() == 0
         assert nothing.time.sum() == 0
+
+
+def test_arguments_of_another_kind_are_named() -> None:
+    weights = network("categorical", 17)
+    condition = random_condition(weights, 1, 4).float()
+    state = WaveNetState.initial(weights, 1)
+    good: dict[str, Any] = {"weights": weights, "condition": condition, "state": state}
+    for change, message in (
+        ({"weights": {}}, "weights is a dict: WaveNetWeights"),
+        ({"condition": condition.numpy()}, r"condition is a numpy\.ndarray: a torch\.Tensor"),
+        ({"condition": condition.tolist()}, r"condition is a list: a torch\.Tensor"),
+        ({"state": state.history}, "the state is a Tensor: a WaveNetState"),
+        ({"state": dataclasses.replace(state, time=[0])}, r"state\.time is a list"),
+        ({"temperature": "1"}, "temperature='1': a finite number"),
+        ({"temperature": None}, "temperature=None: a finite number"),
+        ({"seed": 1.0}, r"seed=1\.0: a whole number"),
+        ({"seed": -1}, "seed=-1: a whole number from 0"),
+        ({"seed": 2**63}, "seed=9223372036854775808: a whole number from 0"),
+    ):
+        with pytest.raises(InvalidInputError, match=message):
+            wavenet_sample(**{**good, **change})
+    with pytest.raises(InvalidInputError, match=r"samples is a list: a torch\.Tensor"):
+        wavenet_log_likelihood(weights, [[1] * 4], condition, state)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInputError, match="classes 0 to 16"):
+        wavenet_log_likelihood(weights, torch.full((1, 4), 17), condition, state, impl="reference")
+
+
+def test_features_of_another_kind_are_named() -> None:
+    features, weight, bias = torch.zeros(1, 3, 4), torch.zeros(2, 6, 3), torch.zeros(2, 6)
+    with pytest.raises(InvalidInputError, match=r"features is a numpy\.ndarray"):
+        project_condition(features.numpy(), weight, bias)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInputError, match=r"bias is torch\.float64 on cpu: features are"):
+        project_condition(features, weight, bias.double())

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Iterator
 
 import pytest
@@ -268,6 +269,31 @@ def test_time_beyond_32_bits_and_codes_out_of_range() -> None:
         samples, _ = played(weights, condition, Wishes(transport, 2), state=state)
         assert torch.equal(samples, wanted)
         assert torch.equal(state.time.cpu(), wide.time)
+
+
+@pytest.mark.parametrize("transport", ["cluster", "grid"])
+@pytest.mark.parametrize(("distribution", "outputs"), DISTRIBUTIONS)
+@pytest.mark.parametrize("wild", [math.nan, math.inf])
+def test_a_wild_condition_is_heard_by_its_stream_alone_and_until_reset(
+    transport: str, distribution: Distribution, outputs: int, wild: float
+) -> None:
+    weights = random_network(distribution, 8, 12, 12, outputs, (1, 3))
+    clean = random_condition(weights, 5, 4 + weights.receptive_field).float()
+    spoilt = clean.clone()
+    spoilt[1, 2] = wild
+    wishes = Wishes(transport, 2, 1, 4)  # four streams share a pass
+    expected, fresh = played(weights, clean, wishes)
+    samples, state = played(weights, spoilt, wishes)
+    others = [0, 2, 3, 4]
+    assert torch.equal(samples[others], expected[others])
+    assert torch.equal(samples[1, :2], expected[1, :2])
+    assert torch.equal(state.history[others], fresh.history[others])
+    if distribution == "categorical":
+        assert bool(((samples >= 0) & (samples < outputs)).all())
+        assert state.history.isfinite().all()  # forgotten
+    state.reset(torch.tensor([False, True, False, False, False]))
+    again, _ = played(weights, clean, wishes, state=state)
+    assert torch.equal(again[1], expected[1])
 
 
 def test_sampling_follows_the_distribution() -> None:

@@ -3,9 +3,11 @@ outputs; any partition; reset, snapshots; hostile plans and weights."""
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import itertools
 import math
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,10 +23,10 @@ from bunraku_kernels.examples import Draw
 from bunraku_kernels.registry import operators
 from bunraku_kernels.wavenet_stream import (
     ArrayPlan,
+    FeedforwardWaveNetWeights,
     LayerPlan,
     WaveNetPlan,
     WaveNetStreams,
-    WaveNetWeights,
     open_streams,
     pack_weights,
     wavenet_stream,
@@ -73,7 +75,7 @@ each_implementation = pytest.mark.parametrize(
 each_with_tensors = pytest.mark.parametrize("impl", implementations("cuda", "reference"))
 
 
-def packed(plan: WaveNetPlan, impl: str, seed: int = 3) -> WaveNetWeights:
+def packed(plan: WaveNetPlan, impl: str, seed: int = 3) -> FeedforwardWaveNetWeights:
     return pack_weights(plan, random_weights(plan, seed).float(), device_of(impl))
 
 
@@ -417,6 +419,29 @@ def test_not_a_number_is_forgotten_and_stays_in_its_stream() -> None:
         assert_close(y[0, after:], truth(SMALL, x)[0, after:])
 
 
+LEAKY = WaveNetPlan((ArrayPlan(5, tuple(LayerPlan(3, d, "lrelu") for d in (1, 9, 20)), 1, 4),))
+
+
+@each_implementation
+@pytest.mark.parametrize("plan", [SMALL, LEAKY], ids=["tanh", "lrelu"])
+@pytest.mark.parametrize("wild", [math.nan, math.inf])
+def test_wild_input_is_heard_by_its_stream_alone_and_until_reset(
+    impl: str, plan: WaveNetPlan, wild: float
+) -> None:
+    x = signal(3, 128 + plan.receptive_field)
+    spoilt = x.clone()
+    spoilt[1, 60:63] = wild
+    streams = open_streams(packed(plan, impl), 3, impl=impl)
+    y, clean = played(spoilt, streams, impl, itertools.repeat(64)), truth(plan, x)
+    assert_close(y[::2], clean[::2])
+    assert_close(y[1, :60], clean[1, :60])
+    after = 62 + plan.receptive_field
+    assert_close(y[1, after:], clean[1, after:])
+    played(spoilt[:, :70], streams, impl, itertools.repeat(64))
+    streams.reset(torch.tensor([False, True, False], device=streams.position.device))
+    assert_close(played(x[:, :64], streams, impl, itertools.repeat(64))[1], clean[1, :64])
+
+
 # ---- choosing and refusing -------------------------------------------------------------------
 
 
@@ -444,10 +469,22 @@ def test_the_cores_voices_are_played_by_the_core_alone(impl: str) -> None:
         ours.snapshot()
     with pytest.raises(InvalidInputError, match="for snapshots open the streams"):
         ours.restore(tensors.snapshot())
+    for copied in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(InvalidInputError, match=r"neither copied nor pickled: .*snapshot\(\)"):
+            copied(ours)
     with pytest.raises(RuntimeError, match="streams were closed"):
         backends.native_module().wavenet_voices_step(10**9, 0, 0, 1, 4)
     with pytest.raises(InvalidInputError, match="takes float32 on cpu"):
         open_streams(pack_weights(SMALL, random_weights(SMALL, 3)), 1, impl=impl)
+
+
+@pytest.mark.parametrize("impl", implementations("native"))
+def test_an_instruction_set_that_is_none_is_refused(
+    impl: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BUNRAKU_ISA", "sse9")
+    with pytest.raises(InvalidInputError, match=r"BUNRAKU_ISA='sse9': .*portable.*unset"):
+        open_streams(packed(SMALL, impl), 1)
 
 
 @pytest.mark.parametrize("impl", implementations("cuda"))
@@ -474,6 +511,13 @@ LAYER = LayerPlan(3, 2)
         (lambda: LayerPlan(2.5, 1), r"kernel_size=2\.5"),
         (lambda: LayerPlan(3, 1, "gelu"), "activation='gelu': choose one of linear"),
         (lambda: LayerPlan(3, 1, "lrelu", math.nan), "alpha=nan"),
+        (lambda: LayerPlan(3, 1, "lrelu", "0.1"), "alpha='0.1'"),
+        (lambda: LayerPlan(3, 1, ["tanh"]), r"activation=\['tanh'\]"),
+        (lambda: ArrayPlan(4, LAYER), "layers is not a tuple of LayerPlan"),
+        (lambda: ArrayPlan(4, [3]), "layers is not a tuple of LayerPlan"),
+        (lambda: ArrayPlan(4, (LAYER,), head_bias=1), "head_bias=1: True or False"),
+        (lambda: WaveNetPlan((LAYER,)), "arrays is not a tuple of ArrayPlan"),
+        (lambda: WaveNetPlan.a1(4, 2, [1], 3), "dilations=3: a list of whole numbers"),
         (lambda: ArrayPlan(0, (LAYER,)), "channels=0"),
         (lambda: ArrayPlan(10**6, (LAYER,)), "channels=1000000"),
         (lambda: ArrayPlan(4, ()), "number of layers=0"),
@@ -505,6 +549,16 @@ def test_hostile_weights_are_refused() -> None:
         pack_weights(SMALL, good[None])
     with pytest.raises(InvalidInputError, match="float16: float32"):
         pack_weights(SMALL, good.half())
+    for numbers in (["a"], [[1.0], [1.0, 2.0]], [None], [10**400]):
+        with pytest.raises(InvalidInputError, match="a flat list of numbers is wanted"):
+            pack_weights(SMALL, numbers)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInputError, match=r"weights is a numpy\.ndarray"):
+        pack_weights(SMALL, good.numpy())  # type: ignore[arg-type]
+    for device in ("here", [1], torch.int32, 10**30):
+        with pytest.raises(InvalidInputError, match=r"device=.*: it cannot be used"):
+            pack_weights(SMALL, good, device)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInputError, match="plan is a dict"):
+        pack_weights({}, good)  # type: ignore[arg-type]
     for bad in (math.nan, math.inf):
         spoilt = good.clone()
         spoilt[17] = bad
@@ -522,6 +576,20 @@ def test_bad_calls_are_refused() -> None:
     for batch in (0, -1, 65_537, 1.5):
         with pytest.raises(InvalidInputError, match=f"batch={batch}"):
             open_streams(weights, batch)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInputError, match="weights is a Tensor: what pack_weights makes"):
+        open_streams(weights.flat, 2)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInputError, match="streams is a dict: what open_streams makes"):
+        wavenet_stream(signal(2, 8), streams.snapshot())  # type: ignore[arg-type]
+    for no_tensor in (signal(2, 8).numpy(), [[0.0], [0.0]]):
+        with pytest.raises(InvalidInputError, match=r"x is a .*: a torch\.Tensor is wanted"):
+            wavenet_stream(no_tensor, streams)  # type: ignore[arg-type]
+        with pytest.raises(InvalidInputError, match=r"mask is a .*: a torch\.Tensor is wanted"):
+            streams.reset(no_tensor)  # type: ignore[arg-type]
+        with pytest.raises(InvalidInputError, match=r"snapshot\['ring'\] is a .* is wanted"):
+            streams.restore({**streams.snapshot(), "ring": no_tensor})  # type: ignore[dict-item]
+    for foreign in (None, 3, streams):
+        with pytest.raises(InvalidInputError, match=r"the snapshot is a .*: a dict"):
+            streams.restore(foreign)  # type: ignore[arg-type]
     with pytest.raises(InvalidInputError, match="impl='fast'"):
         open_streams(weights, 2, impl="fast")
     for x in (signal(3, 8), signal(2, 8)[0], signal(2, 8)[:, :, None]):

@@ -6,16 +6,16 @@ clamp follow each convolution. One pass reads x and writes y once, which bounds 
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from bunraku_kernels.activations import activation_named
-from bunraku_kernels.dtypes import refuses_float64
+from bunraku_kernels.checks import number, tensor_given, whole_number
+from bunraku_kernels.dtypes import FLOAT_TYPES, refuses_float64
 from bunraku_kernels.errors import InvalidInputError
-from bunraku_kernels.layout import laid_out_densely, laid_out_like
+from bunraku_kernels.layout import laid_out_densely
 from bunraku_kernels.registration import registered
 from bunraku_kernels.registry import Implementation, Operator
 
@@ -52,22 +52,33 @@ def bias_act(
     InvalidInputError, and ImplementationUnavailableError for an `impl` that does not work here.
     """
     OPERATOR.check(impl)
-    act = activation_named(activation)
-    if not x.is_floating_point():
-        raise InvalidInputError(f"x is {x.dtype}: bias_act takes floating-point tensors")
-    if bias is not None:
-        dim = _checked_dim(x, bias, dim)
-    limit = NO_CLAMP if clamp is None else clamp
-    if clamp is not None and not (clamp > 0 and math.isfinite(clamp)):
-        raise InvalidInputError(f"clamp={clamp}: a finite number above 0, or None for no clamp")
-    slope = act.alpha if alpha is None else alpha
-    scale = act.gain if gain is None else gain
-    settings = (dim if bias is not None else 0, activation, slope, scale, limit, impl)
+    if tensor_given("x", x).dtype not in FLOAT_TYPES:
+        raise InvalidInputError(
+            f"x is {x.dtype}: bias_act takes float16, bfloat16, float32 and float64"
+        )
+    at = 0 if bias is None else _checked_dim(x, tensor_given("bias", bias), dim)
+    settings = (at, activation, *checked_activation(activation, alpha, gain, clamp), impl)
     result: Tensor = torch.ops.bunraku.bias_act(laid_out_densely(x), bias, *settings)
     return result
 
 
+def checked_activation(
+    activation: str, alpha: float | None, gain: float | None, clamp: float | None
+) -> tuple[float, float, float]:
+    """alpha, gain and clamp as the kernels take them."""
+    act = activation_named(activation)
+    limit = NO_CLAMP if clamp is None else number("clamp", clamp)
+    if clamp is not None and limit <= 0:
+        raise InvalidInputError(f"clamp={clamp}: a finite number above 0, or None for no clamp")
+    return (
+        act.alpha if alpha is None else number("alpha", alpha),
+        act.gain if gain is None else number("gain", gain),
+        limit,
+    )
+
+
 def _checked_dim(x: Tensor, bias: Tensor, dim: int) -> int:
+    dim = whole_number("dim", dim)
     if not -x.ndim <= dim < x.ndim:
         raise InvalidInputError(
             f"dim={dim}: x has {x.ndim} dimensions, so -{x.ndim} to {x.ndim - 1}"
@@ -84,7 +95,7 @@ def _checked_dim(x: Tensor, bias: Tensor, dim: int) -> int:
 # ---- registration: forward, its gradient, and the gradient of that -------------------------------
 
 
-@registered("bias_act")
+@registered("bias_act", layouts={"x": laid_out_densely})
 def _forward(
     x: Tensor,
     b: Tensor | None,
@@ -99,7 +110,7 @@ def _forward(
     return run
 
 
-@registered("bias_act_grad")
+@registered("bias_act_grad", layouts={"x": laid_out_densely, "dy": "x"})
 def _grad(
     dy: Tensor, x: Tensor, b: Tensor | None,
     dim: int, act: str, alpha: float, gain: float, clamp: float, impl: str,
@@ -108,7 +119,7 @@ def _grad(
     return run
 
 
-@registered("bias_act_grad_of_grad")
+@registered("bias_act_grad_of_grad", layouts={"x": laid_out_densely, "dy": "x", "ddx": "x"})
 def _grad_of_grad(
     ddx: Tensor, dy: Tensor, x: Tensor, b: Tensor | None,
     dim: int, act: str, alpha: float, gain: float, clamp: float, impl: str,
@@ -139,7 +150,7 @@ def _keep_forward(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 def _backward(ctx: Any, dy: Tensor) -> tuple[Any, ...]:
     x, b = ctx.saved_tensors
-    dx = torch.ops.bunraku.bias_act_grad(laid_out_like(dy, x), x, b, *ctx.settings)
+    dx = torch.ops.bunraku.bias_act_grad(dy, x, b, *ctx.settings)
     return dx, _summed(dx, b, ctx.settings[0]), *(None for _ in ctx.settings)
 
 
@@ -150,7 +161,6 @@ def _keep_grad(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 def _double_backward(ctx: Any, ddx: Tensor) -> tuple[Any, ...]:
     dy, x, b = ctx.saved_tensors
-    ddx = laid_out_like(ddx, x)
     ddy = torch.ops.bunraku.bias_act_grad(ddx, x, b, *ctx.settings)
     curved = torch.ops.bunraku.bias_act_grad_of_grad(ddx, dy, x, b, *ctx.settings)
     return ddy, curved, _summed(curved, b, ctx.settings[0]), *(None for _ in ctx.settings)

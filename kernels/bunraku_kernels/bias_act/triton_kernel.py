@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import triton
 import triton.language as tl
@@ -11,6 +9,7 @@ from torch import Tensor
 
 from bunraku_kernels.activations import ACTIVATIONS
 from bunraku_kernels.aot import CompiledAhead
+from bunraku_kernels.bias_act.passes import channel_steps, passes
 from bunraku_kernels.triton_math import activated
 
 BLOCK = 1024
@@ -33,18 +32,6 @@ def bias_act_kernel(
     tl.store(out_ptr + i, y.to(out_ptr.dtype.element_ty), inside)
 
 
-def forward(x: Tensor, b: Tensor | None, *settings: Any) -> Tensor:
-    return _launch(0, None, None, x, b, *settings)
-
-
-def grad(dy: Tensor, x: Tensor, b: Tensor | None, *settings: Any) -> Tensor:
-    return _launch(1, None, dy, x, b, *settings)
-
-
-def grad_of_grad(ddx: Tensor, dy: Tensor, x: Tensor, b: Tensor | None, *settings: Any) -> Tensor:
-    return _launch(2, ddx, dy, x, b, *settings)
-
-
 def _launch(
     order: int, ddx: Tensor | None, dy: Tensor | None, x: Tensor, b: Tensor | None,
     dim: int, act: str, alpha: float, gain: float, clamp: float,
@@ -53,14 +40,15 @@ def _launch(
     count = x.numel()
     if count == 0:
         return out
-    # A dimension of size 1 may have any stride, 0 too.
-    channels, stride = (1, 1) if b is None else (x.shape[dim], max(x.stride(dim), 1))
-    b = None if b is None else b.contiguous()
+    channels, stride = channel_steps(x, b, dim)
     bias_act_kernel[(triton.cdiv(count, BLOCK),)](
         x, b, dy, ddx, out, count, channels, stride, alpha, gain, clamp,
         ORDER=order, CODE=ACTIVATIONS[act].code, HAS_BIAS=b is not None, BLOCK=BLOCK,
     )  # fmt: skip
     return out
+
+
+forward, grad, grad_of_grad = passes(_launch)
 
 
 def ahead_of_time() -> list[CompiledAhead]:

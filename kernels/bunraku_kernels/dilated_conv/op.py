@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from bunraku_kernels.activations import activation_named
+from bunraku_kernels.checks import is_one_of, number, tensor_given, whole_number
 from bunraku_kernels.dilated_conv.weight_gradients import product_over_time
-from bunraku_kernels.dtypes import refuses_float64
+from bunraku_kernels.dtypes import FLOAT_TYPES, refuses_float64
 from bunraku_kernels.errors import InvalidInputError
 from bunraku_kernels.registration import registered
 from bunraku_kernels.registry import Implementation, Operator
@@ -94,6 +95,9 @@ def dilated_conv(
         "residual_weight": residual_weight, "residual_bias": residual_bias,
         "skip_weight": skip_weight, "skip_bias": skip_bias,
     }  # fmt: skip
+    for name, tensor in given.items():
+        if tensor is not None:
+            tensor_given(name, tensor)
     _check_partners(given)
     _check_shapes(x, weight, hidden_channels(weight, activation), dilation, given)
     dense = [None if t is None else t.contiguous() for t in given.values()]
@@ -107,25 +111,25 @@ def _checked_settings(
     x: Tensor, weight: Tensor, dilation: int, activation: str, alpha: float | None
 ) -> float:
     """alpha, with its default; raises for what the shapes of other tensors do not decide."""
-    default = 0.0 if activation == GATED else _alpha_of(activation)
-    if not x.is_floating_point() or x.ndim != 3:
+    default = 0.0 if is_one_of(activation, (GATED,)) else _alpha_of(activation)
+    if tensor_given("x", x).dtype not in FLOAT_TYPES or x.ndim != 3:
         raise InvalidInputError(
             f"x is {x.dtype} {list(x.shape)}: "
-            "dilated_conv takes floating-point [batch, channels, time]"
+            "dilated_conv takes floating-point [batch, channels, time], of 16, 32 or 64 bits"
         )
-    if weight.ndim != 3 or min(weight.shape) < 1:
+    if tensor_given("weight", weight).ndim != 3 or min(weight.shape) < 1:
         raise InvalidInputError(f"weight is {list(weight.shape)}: it is [Z, R, K], each at least 1")
     if activation == GATED and weight.shape[0] % 2:
         raise InvalidInputError(
             f"weight has {weight.shape[0]} output channels: 'gated' takes an even number, 2 H"
         )
-    span = (weight.shape[2] - 1) * dilation
-    if dilation < 1 or span > MOST_FRAMES or x.shape[2] > MOST_FRAMES:
+    span = (weight.shape[2] - 1) * whole_number("dilation", dilation)
+    if not 1 <= dilation <= MOST_FRAMES or span > MOST_FRAMES or x.shape[2] > MOST_FRAMES:
         raise InvalidInputError(
             f"dilation={dilation} with {weight.shape[2]} taps and {x.shape[2]} frames: dilation is "
-            f"at least 1, and (taps - 1) * dilation and the frames are at most {MOST_FRAMES}"
+            f"at least 1, and it, (taps - 1) * dilation and the frames are at most {MOST_FRAMES}"
         )
-    return default if alpha is None else float(alpha)
+    return default if alpha is None else number("alpha", alpha)
 
 
 def _alpha_of(activation: str) -> float:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from bunraku_kernels.checks import number, shown, tensor_given, whole_number
 from bunraku_kernels.errors import InvalidInputError
 
 MAX_SIDE = 16384  # so that a window's integers fit 32 bits; see taps.py
@@ -28,24 +30,37 @@ def refuses_float64(*arguments: object) -> str | None:
 
 
 def one_of(name: str, value: object, allowed: Sequence[object]) -> None:
-    if value not in allowed:
-        raise InvalidInputError(f"{name}={value!r}: one of {', '.join(repr(a) for a in allowed)}")
+    if not any(isinstance(value, type(a)) and value == a for a in allowed):
+        raise InvalidInputError(
+            f"{name}={shown(value)}: one of {', '.join(repr(a) for a in allowed)}"
+        )
 
 
-def checked_side(name: str, value: int) -> None:
-    if not 1 <= value <= MAX_SIDE:
-        raise InvalidInputError(f"{name}={value}: from 1 to {MAX_SIDE} pixels")
+def checked_side(name: str, value: int) -> int:
+    side = whole_number(name, value)
+    if not 1 <= side <= MAX_SIDE:
+        raise InvalidInputError(f"{name}={side}: from 1 to {MAX_SIDE} pixels")
+    return side
+
+
+def checked_size(size: tuple[int, int]) -> tuple[int, int]:
+    if not isinstance(size, (tuple, list)) or len(size) != 2:
+        raise InvalidInputError(f"size={shown(size)}: (height, width) of the result, in pixels")
+    return checked_side("size[0]", size[0]), checked_side("size[1]", size[1])
 
 
 def checked_triple(name: str, values: Sequence[float], above_zero: bool) -> list[float]:
-    numbers = [float(v) for v in values]
-    if len(numbers) != 3 or not all(
-        math.isfinite(n) and (n > 0 or not above_zero) for n in numbers
-    ):
-        what = "numbers above 0" if above_zero else "finite numbers"
-        raise InvalidInputError(
-            f"{name}={tuple(values)}: three {what}, red first, for values 0 to 1"
-        )
+    given: Any = values.tolist() if isinstance(values, (Tensor, np.ndarray)) else values
+    what = "numbers above 0" if above_zero else "finite numbers"
+    wanted = f"three {what}, red first, for values 0 to 1"
+    if not isinstance(given, (tuple, list)) or len(given) != 3:
+        raise InvalidInputError(f"{name}={shown(values)}: {wanted}")
+    try:
+        numbers = [number(name, v) for v in given]
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{name}={shown(tuple(given))}: {wanted}") from error
+    if above_zero and min(numbers) <= 0:
+        raise InvalidInputError(f"{name}={shown(tuple(given))}: {wanted}")
     return numbers
 
 
@@ -55,6 +70,7 @@ def checked_frames(name: str, frame: Tensor) -> Tensor:
         raise InvalidInputError(
             f"{name} is a {type(frame).__name__}: wrap it, torch.from_numpy({name})"
         )
+    tensor_given(name, frame)
     if frame.dtype != torch.uint8:
         raise InvalidInputError(f"{name} is {frame.dtype}: frames are torch.uint8, 0 to 255")
     shape = list(frame.shape)
@@ -111,7 +127,7 @@ def checked_frames_out(out: Tensor, original: Tensor) -> Tensor:
 def checked_planes_out(
     out: Tensor, shape: tuple[int, ...], dtype: torch.dtype, layout: str, device: torch.device
 ) -> None:
-    if tuple(out.shape) != shape or out.dtype != dtype or out.device != device:
+    if tuple(tensor_given("out", out).shape) != shape or out.dtype != dtype or out.device != device:
         raise InvalidInputError(
             f"out is {out.dtype} {list(out.shape)} on {out.device}: "
             f"this call writes {dtype} {list(shape)} on {device}"
@@ -125,6 +141,7 @@ def checked_planes_out(
 
 def checked_planes(name: str, planes: Tensor, channels: int, frames: Tensor) -> None:
     """[N, channels, h, w] beside the frames [N, H, W, 3]."""
+    tensor_given(name, planes)
     count = frames.shape[0]
     wanted = f"[{count}, {channels}, h, w]"
     if planes.ndim != 4 or planes.shape[0] != count or planes.shape[1] != channels:

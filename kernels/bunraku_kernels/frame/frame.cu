@@ -2,7 +2,7 @@
 // them along the rows into shared memory and then along the columns. Nothing else touches device
 // memory, not even tables: the taps come from integers (see taps.py), so a CUDA graph holds no
 // pointer that could be freed.
-#include "frame_launch.hpp"
+#include "frame/frame_launch.hpp"
 
 #include <algorithm>
 
@@ -22,7 +22,7 @@ struct Axis {
   int half_width; // of the triangle, in units of 1 / (2 size_out) input pixels
 };
 
-Axis make_axis(int size_in, int size_out, int antialias) {
+Axis make_axis(int size_in, int size_out, bool antialias) {
   return {size_in, size_out, 2 * (antialias ? std::max(size_in, size_out) : size_out)};
 }
 
@@ -71,26 +71,25 @@ __device__ Window window_of(const Axis& axis, int output) {
   return w;
 }
 
-__device__ float value_at(const DevicePlanes& p, std::int64_t index) {
+__device__ float value_at(const Planes& p, std::int64_t index) {
   return p.half ? __half2float(static_cast<const __half*>(p.data)[index])
                 : static_cast<const float*>(p.data)[index];
 }
 
-__device__ void put_value(const DevicePlanes& p, std::int64_t index, float value) {
+__device__ void put_value(const Planes& p, std::int64_t index, float value) {
   if (p.half)
     static_cast<__half*>(p.data)[index] = __float2half(value);
   else
     static_cast<float*>(p.data)[index] = value;
 }
 
-__device__ std::int64_t place(const DevicePlanes& p, int frame, int channel, int y, int x) {
+__device__ std::int64_t place(const Planes& p, int frame, int channel, int y, int x) {
   const std::int64_t n = frame;
   return p.planar ? ((n * p.channels + channel) * p.height + y) * p.width + x
                   : ((n * p.height + y) * p.width + x) * p.channels + channel;
 }
 
-// ---- frame to tensor
-// -----------------------------------------------------------------------------
+// ---- frame to tensor ----------------------------------------------------------------------------
 
 // The shared memory of one block: bytes of the frame, then the rows resized to the tile's width.
 struct Tile {
@@ -133,7 +132,7 @@ __device__ void put_pixel(const FrameToTensorArguments& a, int frame, int y, int
 #pragma unroll
   for (int c = 0; c < 3; ++c)
     put_value(a.out, place(a.out, frame, c, y, x),
-              (a.bgr ? codes[2 - c] : codes[c]) * a.scale[c] + a.shift[c]);
+              (a.bgr ? codes[2 - c] : codes[c]) * a.affine.scale[c] + a.affine.shift[c]);
 }
 
 __global__ void __launch_bounds__(kThreads)
@@ -237,8 +236,7 @@ unsigned ceil_div(int a, int b) {
   return static_cast<unsigned>((a + b - 1) / b);
 }
 
-// ---- tensor to frame
-// -----------------------------------------------------------------------------
+// ---- tensor to frame ----------------------------------------------------------------------------
 
 // Each pixel is limited before it is resized, so that a wild value stays in its place; fmaxf takes
 // the number where the other is not one.
@@ -248,9 +246,8 @@ __device__ float limited(float value, float most) {
 
 // Of one pixel of the frame: sums over the windows of all channels. The result is in 0..most.
 template <int kChannels>
-__device__ void resample(const DevicePlanes& p, int frame, const Window& rows,
-                         const Window& columns, const float* scale, const float* shift, float most,
-                         float* out) {
+__device__ void resample(const Planes& p, int frame, const Window& rows, const Window& columns,
+                         const Affine& affine, float most, float* out) {
   for (int c = 0; c < kChannels; ++c)
     out[c] = 0.0f;
   for (int j = rows.first; j <= rows.last; ++j) {
@@ -259,7 +256,7 @@ __device__ void resample(const DevicePlanes& p, int frame, const Window& rows,
       const float weight = row_weight * columns.weight(i);
       for (int c = 0; c < kChannels; ++c) {
         const float value = value_at(p, place(p, frame, c, j, i));
-        out[c] += weight * limited(value * scale[c] + shift[c], most);
+        out[c] += weight * limited(value * affine.scale[c] + affine.shift[c], most);
       }
     }
   }
@@ -338,11 +335,10 @@ __global__ void __launch_bounds__(kThreads, 2)
     if (i >= pixels)
       continue;
     float values[3], share = 1.0f;
-    resample<3>(a.y, frame, rows, window_of(axes.y.columns, x0 + i), a.scale, a.shift, 255.0f,
-                values);
+    resample<3>(a.y, frame, rows, window_of(axes.y.columns, x0 + i), a.affine, 255.0f, values);
     if (masked) {
-      const float one = 1.0f, zero = 0.0f;
-      resample<1>(a.mask, frame, mask_rows, window_of(axes.mask.columns, x0 + i), &one, &zero, 1.0f,
+      constexpr Affine as_it_is{{1.0f, 1.0f, 1.0f}, {0.0f, 0.0f, 0.0f}};
+      resample<1>(a.mask, frame, mask_rows, window_of(axes.mask.columns, x0 + i), as_it_is, 1.0f,
                   &share);
     }
 #pragma unroll
@@ -359,7 +355,7 @@ __global__ void __launch_bounds__(kThreads, 2)
   store_pixels(to, codes, pixels);
 }
 
-Axes axes_between(int height_in, int width_in, int height_out, int width_out, int antialias) {
+Axes axes_between(int height_in, int width_in, int height_out, int width_out, bool antialias) {
   return {make_axis(height_in, height_out, antialias), make_axis(width_in, width_out, antialias)};
 }
 

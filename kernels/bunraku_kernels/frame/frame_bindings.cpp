@@ -1,4 +1,4 @@
-#include "bindings.hpp"
+#include "frame/frame_arguments.hpp"
 #include "frame/frame_native.hpp"
 
 namespace py = pybind11;
@@ -6,38 +6,12 @@ using namespace bunraku_kernels;
 
 namespace {
 
-Pixels pixels(const py::tuple& t) {
-  return {at<std::uint8_t>(t[0].cast<std::uintptr_t>()), t[1].cast<std::ptrdiff_t>(),
-          t[2].cast<std::ptrdiff_t>(), t[3].cast<int>(), t[4].cast<int>()};
-}
-
-Planes planes(const py::object& object) {
-  if (object.is_none())
-    return {};
-  const auto t = object.cast<py::tuple>();
-  return {at<void>(t[0].cast<std::uintptr_t>()),
-          t[1].cast<bool>(),
-          t[2].cast<bool>(),
-          t[3].cast<int>(),
-          t[4].cast<int>(),
-          t[5].cast<int>()};
-}
-
 Taps taps(const py::object& object) {
   if (object.is_none())
     return {};
   const auto t = object.cast<py::tuple>();
   return {at<const std::int32_t>(t[0].cast<std::uintptr_t>()),
           at<const float>(t[1].cast<std::uintptr_t>()), t[2].cast<int>()};
-}
-
-Affine affine(const py::tuple& scale, const py::tuple& shift) {
-  Affine made{};
-  for (std::size_t c = 0; c < 3; ++c) {
-    made.scale[c] = scale[c].cast<float>();
-    made.shift[c] = shift[c].cast<float>();
-  }
-  return made;
 }
 
 } // namespace
@@ -55,7 +29,8 @@ BUNRAKU_BINDINGS(module) {
       },
       py::arg("frame"), py::arg("out"), py::arg("rows"), py::arg("columns"), py::arg("scale"),
       py::arg("shift"), py::arg("frames"), py::arg("bgr"),
-      "Interleaved bytes to normalised planes; the tuples are the structs of frame_native.hpp.");
+      "Interleaved bytes to normalised planes; the tuples are the structs of frame_memory.hpp and "
+      "Taps.");
   module.def(
       "tensor_to_frame",
       [](const py::tuple& y, const py::object& mask, const py::tuple& original,

@@ -1,49 +1,29 @@
 // Host side of frame.cu.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
+#include "frame/frame_memory.hpp"
 
 namespace bunraku_kernels {
 
-struct DevicePixels { // interleaved, three bytes each; rows may be padded
-  std::uint8_t* data;
-  std::int64_t row_bytes;
-  std::int64_t frame_bytes;
-  int height;
-  int width;
-};
-
-struct DevicePlanes { // dense [N, channels, height, width], planar or interleaved; null: absent
-  void* data;
-  int half; // float16, else float32
-  int planar;
-  int channels;
-  int height;
-  int width;
-};
-
-// Both jobs: output channel c is scale[c] * input + shift[c], red first. No side exceeds 16384.
+// Of both jobs no side exceeds 16384; the planes' channels are red first.
 struct FrameToTensorArguments {
-  DevicePixels frame;
-  DevicePlanes out;
-  float scale[3];
-  float shift[3];
+  Pixels frame;
+  Planes out;
+  Affine affine;
   int frames; // at most 65535
-  int bgr;
-  int antialias;
+  bool bgr;
+  bool antialias;
 };
 
 struct TensorToFrameArguments {
-  DevicePlanes y;
-  DevicePlanes mask; // null: replace everything
-  DevicePixels original;
-  DevicePixels out; // may be the original
-  float scale[3];
-  float shift[3];
+  Planes y;
+  Planes mask; // null: replace everything
+  Pixels original;
+  Pixels out; // may be the original
+  Affine affine;
   int frames;
-  int bgr;
-  int antialias; // of y; the mask is always resized bilinearly
+  bool bgr;
+  bool antialias; // of y; the mask is always resized bilinearly
 };
 
 // On `stream`; throw std::runtime_error.

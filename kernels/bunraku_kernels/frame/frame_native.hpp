@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "core/isa.hpp"
+#include "frame/frame_memory.hpp"
 
 namespace bunraku_kernels {
 
@@ -13,23 +14,6 @@ struct Taps {
   const std::int32_t* first;
   const float* weights; // for rows [out, count], for the columns of to_frame [count, out]
   int count;
-};
-
-struct Pixels { // interleaved, three bytes each; rows may be padded
-  std::uint8_t* data;
-  std::ptrdiff_t row_bytes;
-  std::ptrdiff_t frame_bytes;
-  int height;
-  int width;
-};
-
-struct Planes { // dense [N, channels, height, width], planar or interleaved
-  void* data;
-  bool half;
-  bool planar;
-  int channels;
-  int height;
-  int width;
 };
 
 // Internal to each unit, like all that the instruction sets' units call: were these members, the
@@ -45,12 +29,6 @@ static inline std::uint8_t* row_of(const Planes& p, int frame, int channel, int 
                : (static_cast<std::ptrdiff_t>(frame) * p.height + y) * p.channels;
   return static_cast<std::uint8_t*>(p.data) + rows * p.width * (p.half ? 2 : 4);
 }
-
-// The value of a code, or the code of a value: code * scale[c] + shift[c], c as in the planes.
-struct Affine {
-  float scale[3];
-  float shift[3];
-};
 
 struct ToTensor {
   Pixels frame;

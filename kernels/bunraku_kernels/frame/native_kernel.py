@@ -9,6 +9,7 @@ from torch import Tensor
 from bunraku_kernels.backends import address, native_module
 from bunraku_kernels.frame.memory import codes_to_values, pixels, planes, values_to_codes
 from bunraku_kernels.frame.taps import taps
+from bunraku_kernels.instruction_set import check_asked_isa
 
 
 def to_tensor(
@@ -21,6 +22,7 @@ def to_tensor(
 ) -> None:
     if out.numel() == 0:
         return
+    check_asked_isa()
     rows = taps(frame.shape[1], out.shape[2], antialias)
     columns = taps(frame.shape[2], out.shape[3], antialias)
     native_module().frame_to_tensor(
@@ -37,6 +39,7 @@ def to_frame(
 ) -> None:  # fmt: skip
     if out.numel() == 0:
         return
+    check_asked_isa()
     resized = [(y, antialias)] if mask is None else [(y, antialias), (mask, False)]
     height, width = original.shape[1:3]
     # Held in a list: evicted from the cache by another thread, they must live through the call.

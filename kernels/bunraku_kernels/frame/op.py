@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from bunraku_kernels.frame import checks
-from bunraku_kernels.layout import laid_out_densely
+from bunraku_kernels.layout import laid_out_densely, with_packed_pixels
 from bunraku_kernels.registration import registered
 from bunraku_kernels.registry import Implementation, Operator
 
@@ -46,9 +46,10 @@ def frame_to_tensor(
 ) -> Tensor:
     """The network's input: (resized / 255 - mean) / std, red first.
 
+    order: the frame's channels, "bgr" unless you say "rgb": blue first is what OpenCV gives.
     frame: uint8 [H, W, 3], or [N, H, W, 3]; rows may be padded, as in a crop. size: (h, w).
-    order: the frame's channels, "bgr" or "rgb". mean, std: three numbers each, red first, for
-    values from 0 to 1. dtype: torch.float32, torch.float16, or torch.float64 (reference only).
+    mean, std: three numbers each, red first, for values from 0 to 1.
+    dtype: torch.float32, torch.float16, or torch.float64 (reference only).
     layout: "nchw" or "channels_last".
     resize: "antialias" (a triangle that widens when shrinking) or "bilinear" (always two pixels).
     out: a tensor of that shape, type and layout to write to; then nothing is allocated.
@@ -63,9 +64,7 @@ def frame_to_tensor(
     checks.one_of("layout", layout, tuple(checks.LAYOUTS))
     checks.one_of("dtype", dtype, checks.FLOAT_TYPES)
     frames = checks.checked_frames("frame", frame)
-    height, width = size
-    checks.checked_side("size[0]", height)
-    checks.checked_side("size[1]", width)
+    height, width = checks.checked_size(size)
     means = checks.checked_triple("mean", mean, above_zero=False)
     stds = checks.checked_triple("std", std, above_zero=True)
     settings = (order == "bgr", means, stds, resize == "antialias", impl)
@@ -95,8 +94,9 @@ def tensor_to_frame(
 ) -> Tensor:
     """A frame of the original's size: round(mask * resized(y) + (1 - mask) * original).
 
+    order: the original's channels and the result's, "bgr" (OpenCV's) unless you say "rgb".
     y: float32 or float16 [N, 3, h, w], red first, in either layout; y * std + mean is 0 to 1.
-    original: uint8 [H, W, 3] or [N, H, W, 3], of channel order `order`; rows may be padded.
+    original: uint8 [H, W, 3] or [N, H, W, 3]; rows may be padded.
     mask: float32 or float16 [N, 1, hm, wm], how much of y to show (0 to 1); None replaces all.
     resize: as in frame_to_tensor, for y; the mask is always resized bilinearly. out: a frame to
     write to, which may be the original itself (but must not overlap it otherwise).
@@ -130,7 +130,7 @@ def tensor_to_frame(
 # ---- registration: each way into a new tensor, and into a given one ------------------------------
 
 
-@registered("frame_to_tensor")
+@registered("frame_to_tensor", layouts={"frames": with_packed_pixels})
 def _to_tensor(
     frames: Tensor, height: int, width: int, dtype: torch.dtype, planar: bool,
     bgr: bool, mean: Sequence[float], std: Sequence[float], antialias: bool, impl: str,
@@ -140,7 +140,11 @@ def _to_tensor(
     return out
 
 
-@registered("frame_to_tensor_out", mutates_args=("out",))
+@registered(
+    "frame_to_tensor_out",
+    mutates_args=("out",),
+    layouts={"frames": with_packed_pixels, "out": laid_out_densely},
+)
 def _to_tensor_out(
     frames: Tensor, out: Tensor,
     bgr: bool, mean: Sequence[float], std: Sequence[float], antialias: bool, impl: str,
@@ -148,7 +152,7 @@ def _to_tensor_out(
     OPERATOR.run(impl, "to_tensor", frames, out, bgr, mean, std, antialias)
 
 
-@registered("tensor_to_frame")
+@registered("tensor_to_frame", layouts={"y": laid_out_densely, "original": with_packed_pixels})
 def _to_frame(
     y: Tensor, original: Tensor, mask: Tensor | None,
     bgr: bool, mean: Sequence[float], std: Sequence[float], antialias: bool, impl: str,
@@ -158,7 +162,13 @@ def _to_frame(
     return out
 
 
-@registered("tensor_to_frame_out", mutates_args=("out",))
+@registered(
+    "tensor_to_frame_out",
+    mutates_args=("out",),
+    layouts={
+        "y": laid_out_densely, "original": with_packed_pixels, "out": with_packed_pixels,
+    },
+)  # fmt: skip
 def _to_frame_out(
     y: Tensor, original: Tensor, mask: Tensor | None, out: Tensor,
     bgr: bool, mean: Sequence[float], std: Sequence[float], antialias: bool, impl: str,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from torch import Tensor
 
@@ -11,26 +10,7 @@ from bunraku_kernels.activations import ACTIVATIONS
 from bunraku_kernels.backends import address, cuda_module, cuda_stream
 from bunraku_kernels.dtypes import KERNEL_TYPES
 from bunraku_kernels.upfirdn.geometry import empty_output, filter_size
-
-PLAIN = -1  # order: no bias, no activation; 0 to 2 as in bias_act
-
-
-def forward(x: Tensor, f: Tensor, *settings: Any) -> Tensor:
-    return _launch(PLAIN, x, f, None, None, None, *settings)
-
-
-def fused(x: Tensor, f: Tensor, b: Tensor | None, *settings: Any) -> Tensor:
-    return _launch(0, x, f, b, None, None, *settings)
-
-
-def fused_grad(x: Tensor, f: Tensor, b: Tensor | None, dy: Tensor, *settings: Any) -> Tensor:
-    return _launch(1, x, f, b, dy, None, *settings)
-
-
-def fused_grad_of_grad(
-    x: Tensor, f: Tensor, b: Tensor | None, dy: Tensor, ddu: Tensor, *settings: Any
-) -> Tensor:
-    return _launch(2, x, f, b, dy, ddu, *settings)
+from bunraku_kernels.upfirdn.passes import passes
 
 
 def _launch(
@@ -39,9 +19,8 @@ def _launch(
     act: str = "linear", alpha: float = 0.0, gain: float = 1.0, clamp: float = -1.0,
 ) -> Tensor:  # fmt: skip
     out = empty_output(x, f, up, down, padding)
-    bias = None if b is None else b.contiguous()
     cuda_module().upfirdn(
-        address(x), address(f), address(bias), address(dy), address(ddx), address(out),
+        address(x), address(f), address(b), address(dy), address(ddx), address(out),
         x.shape[0], x.shape[1], (x.shape[3], x.shape[2]), (out.shape[3], out.shape[2]),
         tuple(up), tuple(down), (padding[0], padding[2]), filter_size(f)[::-1],
         f.ndim == 1, flip, not x.is_contiguous(), scale,
@@ -49,3 +28,6 @@ def _launch(
         KERNEL_TYPES.index(x.dtype), cuda_stream(x),
     )  # fmt: skip
     return out
+
+
+forward, fused, fused_grad, fused_grad_of_grad = passes(_launch)

@@ -7,17 +7,16 @@ quarter of u instead of two; for down 2, four instead of two, but no memory held
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from bunraku_kernels.activations import activation_named
-from bunraku_kernels.bias_act.op import NO_CLAMP
+from bunraku_kernels.bias_act.op import checked_activation
+from bunraku_kernels.checks import flag, number, tensor_given
 from bunraku_kernels.errors import InvalidInputError
-from bunraku_kernels.layout import laid_out_like
+from bunraku_kernels.layout import laid_out_densely
 from bunraku_kernels.registration import registered
 from bunraku_kernels.upfirdn import geometry
 from bunraku_kernels.upfirdn.geometry import Pair
@@ -50,20 +49,13 @@ def upfirdn_bias_act(
     ImplementationUnavailableError for an `impl` that does not work here.
     """
     OPERATOR.check(impl)
-    act = activation_named(activation)
-    if clamp is not None and not (clamp > 0 and math.isfinite(clamp)):
-        raise InvalidInputError(f"clamp={clamp}: a finite number above 0, or None for no clamp")
+    shape = (activation, *checked_activation(activation, alpha, gain, clamp))
     planes, f, sampling = prepared(x, f, up, down, padding)
     if bias is not None:
-        _check_bias(x, bias)
-    shape = (
-        activation,
-        act.alpha if alpha is None else alpha,
-        act.gain if gain is None else gain,
-        NO_CLAMP if clamp is None else clamp,
-    )
+        _check_bias(x, tensor_given("bias", bias))
+    filtering = (flag("flip_filter", flip_filter), number("filter_gain", filter_gain))
     y: Tensor = torch.ops.bunraku.upfirdn_bias_act(
-        planes, f, bias, *sampling, flip_filter, filter_gain, *shape, impl
+        planes, f, bias, *sampling, *filtering, *shape, impl
     )
     return y if x.ndim == 4 else y.squeeze(2)
 
@@ -80,7 +72,7 @@ def _check_bias(x: Tensor, bias: Tensor) -> None:
 # ---- registration: forward, the slope's product, and the curve's ---------------------------------
 
 
-@registered("upfirdn_bias_act")
+@registered("upfirdn_bias_act", layouts={"x": laid_out_densely})
 def _forward(
     x: Tensor, f: Tensor, b: Tensor | None,
     up: Sequence[int], down: Sequence[int], padding: Sequence[int], flip: bool, filter_gain: float,
@@ -92,7 +84,7 @@ def _forward(
     return run
 
 
-@registered("upfirdn_bias_act_grad")
+@registered("upfirdn_bias_act_grad", layouts={"x": laid_out_densely, "dy": "x"})
 def _grad(
     x: Tensor, f: Tensor, b: Tensor | None, dy: Tensor,
     up: Sequence[int], down: Sequence[int], padding: Sequence[int], flip: bool, filter_gain: float,
@@ -106,7 +98,10 @@ def _grad(
     return run
 
 
-@registered("upfirdn_bias_act_grad_of_grad")
+@registered(
+    "upfirdn_bias_act_grad_of_grad",
+    layouts={"x": laid_out_densely, "dy": "x", "ddu": "x"},
+)
 def _grad_of_grad(
     x: Tensor, f: Tensor, b: Tensor | None, dy: Tensor, ddu: Tensor,
     up: Sequence[int], down: Sequence[int], padding: Sequence[int], flip: bool, filter_gain: float,
@@ -151,7 +146,7 @@ def _keep_forward(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 def _backward(ctx: Any, dy: Tensor) -> tuple[Any, ...]:
     x, f, b = ctx.saved_tensors
-    du = torch.ops.bunraku.upfirdn_bias_act_grad(x, f, b, laid_out_like(dy, x), *ctx.settings)
+    du = torch.ops.bunraku.upfirdn_bias_act_grad(x, f, b, dy, *ctx.settings)
     return _to_x(ctx, du, x, f), None, _to_bias(du, b), *(None for _ in ctx.settings)
 
 
@@ -162,7 +157,6 @@ def _keep_grad(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 def _double_backward(ctx: Any, ddu: Tensor) -> tuple[Any, ...]:
     x, f, b, dy = ctx.saved_tensors
-    ddu = laid_out_like(ddu, x)
     ddy = torch.ops.bunraku.upfirdn_bias_act_grad(x, f, b, ddu, *ctx.settings)
     curved = torch.ops.bunraku.upfirdn_bias_act_grad_of_grad(x, f, b, dy, ddu, *ctx.settings)
     return _to_x(ctx, curved, x, f), None, _to_bias(curved, b), ddy, *(None for _ in ctx.settings)

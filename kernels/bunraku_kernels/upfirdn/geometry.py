@@ -13,9 +13,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from bunraku_kernels.checks import shown, tensor_given, whole_number
+from bunraku_kernels.dtypes import FLOAT_TYPES
 from bunraku_kernels.errors import InvalidInputError
 
 Pair = int | Sequence[int]
+MOST = 2**30  # of a factor, and of padding
 
 
 def filter_size(f: Tensor) -> tuple[int, int]:
@@ -63,30 +66,45 @@ def adjoint_padding(
 
 def checked_pair(name: str, value: Pair, is_signal: bool) -> list[int]:
     """A factor for x and y; y is 1 where x is a signal."""
-    pair = [value] * 2 if isinstance(value, int) else list(value)
-    if is_signal and len(pair) == 1:
-        pair = [pair[0], 1]
-    elif is_signal and isinstance(value, int):
-        pair[1] = 1
-    if len(pair) != 2 or any(factor < 1 for factor in pair) or (is_signal and pair[1] != 1):
+    pair = _whole_numbers(value)
+    if len(pair) == 1 and (is_signal or not isinstance(value, Sequence)):
+        pair = [pair[0], 1 if is_signal else pair[0]]
+    if len(pair) != 2 or not _within(1, pair) or (is_signal and pair[1] != 1):
         wanted = "a whole number from 1" if is_signal else "whole numbers from 1, one or (x, y)"
-        raise InvalidInputError(f"{name}={value}: {wanted}")
+        raise InvalidInputError(f"{name}={shown(value)}: {wanted}, to {MOST}")
     return pair
 
 
 def checked_padding(value: Pair, is_signal: bool) -> list[int]:
     """(x0, x1, y0, y1); y is 0 where x is a signal."""
     count = 2 if is_signal else 4
-    padding = [value] * count if isinstance(value, int) else list(value)
-    if len(padding) != count:
+    padding = _whole_numbers(value)
+    if len(padding) == 1 and not isinstance(value, Sequence):
+        padding = padding * count
+    if len(padding) != count or not _within(-MOST, padding):
         wanted = "(before, after)" if is_signal else "(x0, x1, y0, y1)"
-        raise InvalidInputError(f"padding={value}: one whole number or {wanted}; negative crops")
+        raise InvalidInputError(
+            f"padding={shown(value)}: one whole number or {wanted}, to {MOST}; negative crops"
+        )
     return [*padding, 0, 0] if is_signal else padding
+
+
+def _whole_numbers(value: Pair) -> list[int]:
+    """One or several; none when there is anything else among them."""
+    given = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+    try:
+        return [whole_number("", number) for number in given]
+    except InvalidInputError:
+        return []
+
+
+def _within(least: int, numbers: list[int]) -> bool:
+    return all(least <= number <= MOST for number in numbers)
 
 
 def checked_filter(f: Tensor, x: Tensor) -> Tensor:
     """f as [taps] for both axes of images, or [taps along y, taps along x]."""
-    if f.dtype != torch.float32 or f.device != x.device:
+    if tensor_given("f", f).dtype != torch.float32 or f.device != x.device:
         raise InvalidInputError(f"f is {f.dtype} on {f.device}: float32 on {x.device} is wanted")
     if f.requires_grad:
         raise InvalidInputError(
@@ -101,8 +119,10 @@ def checked_filter(f: Tensor, x: Tensor) -> Tensor:
 
 def check_input(x: Tensor) -> None:
     """x [N, C, H, W] or [N, C, T] of a floating type."""
-    if not x.is_floating_point():
-        raise InvalidInputError(f"x is {x.dtype}: upfirdn takes floating-point tensors")
+    if tensor_given("x", x).dtype not in FLOAT_TYPES:
+        raise InvalidInputError(
+            f"x is {x.dtype}: upfirdn takes float16, bfloat16, float32 and float64"
+        )
     if x.ndim not in (3, 4) or 0 in x.shape[2:]:
         raise InvalidInputError(
             f"x has the shape {list(x.shape)}: [N, C, H, W] or [N, C, T] is wanted, H, W, T from 1"
@@ -119,3 +139,11 @@ def check_output(
             f"{x.shape[2]} x {x.shape[3]} times up {up[1]} x {up[0]}, with it, must cover "
             f"the filter's {' x '.join(str(taps) for taps in filter_size(f))} taps; pad more"
         )
+    for axis, before in ((0, 2), (1, 0)):
+        # The first sample is followed by zeros, the last one too.
+        last, end = (x.shape[2 + axis] - 1) * up[1 - axis], x.shape[2 + axis] * up[1 - axis]
+        if -padding[before] > last or -padding[before + 1] >= end:
+            raise InvalidInputError(
+                f"padding={list(padding)} (x0, x1, y0, y1) crops all of x: along {'yx'[axis]} it "
+                f"may take {last} at the beginning and {end - 1} at the end; crop less"
+            )

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bunraku_kernels.checks import flag, number
 from bunraku_kernels.dtypes import refuses_float64
 from bunraku_kernels.layout import laid_out_densely
 from bunraku_kernels.registration import registered
@@ -70,8 +71,8 @@ def upfirdn(
     (for images applied along both axes) or [taps along y, taps along x]; a constant: gradients are
     with respect to x alone. up, down: factor from 1, or (x, y). padding, in samples after
     upsampling: one number, (x0, x1, y0, y1) for images, (before, after) for signals; negative
-    crops. flip_filter: False convolves, True correlates. The kernels take up to 32 taps along an
-    axis.
+    crops, but from neither side all of x. flip_filter: False convolves, True correlates. The
+    kernels take up to 32 taps along an axis.
 
     Returns [N, C, OH, OW] or [N, C, OT] of x's type and layout, where
     OH = floor((H * up_y + y0 + y1 - taps_y) / down_y) + 1. Raises InvalidInputError, and
@@ -79,7 +80,8 @@ def upfirdn(
     """
     OPERATOR.check(impl)
     planes, f, sampling = prepared(x, f, up, down, padding)
-    y: Tensor = torch.ops.bunraku.upfirdn(planes, f, *sampling, flip_filter, gain, impl)
+    filtering = (flag("flip_filter", flip_filter), number("gain", gain))
+    y: Tensor = torch.ops.bunraku.upfirdn(planes, f, *sampling, *filtering, impl)
     return y if x.ndim == 4 else y.squeeze(2)
 
 
@@ -100,7 +102,7 @@ def prepared(
     return planes, f, sampling
 
 
-@registered("upfirdn")
+@registered("upfirdn", layouts={"x": laid_out_densely})
 def _forward(
     x: Tensor, f: Tensor, up: Sequence[int], down: Sequence[int], padding: Sequence[int],
     flip: bool, gain: float, impl: str,
@@ -123,9 +125,7 @@ def adjoint(
 ) -> Tensor:  # fmt: skip
     """The gradient of an input of `size` (height, width), given that of the result."""
     opposite = geometry.adjoint_padding(size, dy, f, up, down, padding)
-    dx: Tensor = torch.ops.bunraku.upfirdn(
-        laid_out_densely(dy), f, down, up, opposite, not flip, gain, impl
-    )
+    dx: Tensor = torch.ops.bunraku.upfirdn(dy, f, down, up, opposite, not flip, gain, impl)
     return dx
 
 

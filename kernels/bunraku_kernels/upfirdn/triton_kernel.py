@@ -18,8 +18,8 @@ from bunraku_kernels.activations import ACTIVATIONS
 from bunraku_kernels.aot import CompiledAhead
 from bunraku_kernels.triton_math import activated
 from bunraku_kernels.upfirdn.geometry import empty_output, filter_size
+from bunraku_kernels.upfirdn.passes import PLAIN, passes
 
-PLAIN = -1  # order: no bias, no activation; 0 to 2 as in bias_act
 UNROLLED_TAPS = 16
 
 
@@ -173,24 +173,6 @@ def upfirdn_pixels(
 # ---- the passes ----------------------------------------------------------------------------------
 
 
-def forward(x: Tensor, f: Tensor, *settings: Any) -> Tensor:
-    return _launch(PLAIN, x, f, None, None, None, *settings)
-
-
-def fused(x: Tensor, f: Tensor, b: Tensor | None, *settings: Any) -> Tensor:
-    return _launch(0, x, f, b, None, None, *settings)
-
-
-def fused_grad(x: Tensor, f: Tensor, b: Tensor | None, dy: Tensor, *settings: Any) -> Tensor:
-    return _launch(1, x, f, b, dy, None, *settings)
-
-
-def fused_grad_of_grad(
-    x: Tensor, f: Tensor, b: Tensor | None, dy: Tensor, ddu: Tensor, *settings: Any
-) -> Tensor:
-    return _launch(2, x, f, b, dy, ddu, *settings)
-
-
 def _launch(
     order: int, x: Tensor, f: Tensor, b: Tensor | None, dy: Tensor | None, ddx: Tensor | None,
     up: Sequence[int], down: Sequence[int], padding: Sequence[int], flip: bool, scale: float,
@@ -220,6 +202,9 @@ def _launch(
         ORDER=order, CODE=ACTIVATIONS[act].code, HAS_BIAS=b is not None, ROWS=rows, COLUMNS=columns,
     )  # fmt: skip
     return out
+
+
+forward, fused, fused_grad, fused_grad_of_grad = passes(_launch)
 
 
 def _visited(taps: int, up: int) -> int:

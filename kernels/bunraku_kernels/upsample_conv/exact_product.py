@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bunraku_kernels.layout import any_layout
 from bunraku_kernels.precision import exact_float32
 from bunraku_kernels.registration import registered
 
@@ -17,7 +18,7 @@ def exact_product(a: Tensor, b: Tensor) -> Tensor:
     return torch.ops.bunraku.upsample_conv_product(a, b)  # type: ignore[no-any-return]
 
 
-@registered("upsample_conv_product")
+@registered("upsample_conv_product", layouts={"a": any_layout, "b": any_layout})
 def _product(a: Tensor, b: Tensor) -> Tensor:
     with exact_float32():
         return a @ b

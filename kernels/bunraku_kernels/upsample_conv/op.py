@@ -7,21 +7,25 @@ After StyleGAN2's modulated layers (Karras et al., 2020) and HiFi-GAN's upsample
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from bunraku_kernels.activations import activation_named
-from bunraku_kernels.dtypes import HALF_TYPES
+from bunraku_kernels.bias_act.op import checked_activation
+from bunraku_kernels.checks import flag, is_one_of, number, shown, tensor_given, whole_number
+from bunraku_kernels.dtypes import FLOAT_TYPES, HALF_TYPES
 from bunraku_kernels.errors import InvalidInputError
 from bunraku_kernels.upsample_conv.exact_product import exact_product
-from bunraku_kernels.upsample_conv.phase_conv import NO_CLAMP, OPERATOR, Epilogue, phase_conv
+from bunraku_kernels.upsample_conv.phase_conv import OPERATOR, Epilogue, phase_conv
 from bunraku_kernels.upsample_conv.weights import MODES, Pair, PhaseWeights, phase_weights
 
 DEMODULATION_EPS = 1e-8
 LEAKY_SLOPE = 0.1  # of HiFi-GAN's leaky ReLUs
+MAX_UP = 65_536
+MOST_FIR_TAPS = 256
+MAX_PADDING = 1 << 30  # the kernels' integers have 32 bits
 
 
 def upsample_conv2d(
@@ -53,10 +57,11 @@ def upsample_conv2d(
       fir          F.conv_transpose2d (zeros put between samples, convolved), then the low-pass
                    `fir` [taps] (on both axes) or [fh, fw] times up * up, centred so that with odd
                    kernels the output is up * (H, W); None: [1, 3, 3, 1] / 8. StyleGAN2's order
-    up=1 is the plain convolution F.conv2d (say mode="nearest"). style [N, I] scales the input's
-    channels; `demodulate` divides by the norm of the scaled weight,
-    demod[n, o] = 1 / sqrt(sum (weight[o, i] style[n, i])^2 + 1e-8). norm="instance" normalises
-    conv + bias over each picture's channel (variance + 1e-5) before f, in a second pass.
+    up=1 is the plain convolution F.conv2d (say mode="nearest"). style [N, I], of x's type or
+    float32 beside half types, scales the input's channels; `demodulate` divides by the norm of the
+    scaled weight, demod[n, o] = 1 / sqrt(sum (weight[o, i] style[n, i])^2 + 1e-8).
+    norm="instance" normalises conv + bias over each picture's channel (variance + 1e-5) before f,
+    in a second pass.
     activation, alpha, gain, clamp: as bias_act.
 
     Returns [N, O, OH, OW] of x's type, channels-last where x is. Sums are in float32, and those of
@@ -66,23 +71,25 @@ def upsample_conv2d(
     """
     OPERATOR.check(impl)
     _check_tensors(x, weight, bias, ("N", "I", "H", "W"), ("O", "I", "kh", "kw"), 1, 0)
+    up = checked_up("up", up)
     _check_mode(mode, up, fir)
     wide = torch.float32 if x.dtype in HALF_TYPES else x.dtype
-    if style is not None and tuple(style.shape) != (x.shape[0], x.shape[1]):
-        raise InvalidInputError(
-            f"style is {list(style.shape)}: x wants [N, I] = {[x.shape[0], x.shape[1]]}"
-        )
-    if norm not in (None, "instance"):
-        raise InvalidInputError(f"norm='{norm}': choose 'instance' or None")
+    if style is not None:
+        _check_style(style, x, wide)
+    if norm is not None and not is_one_of(norm, ("instance",)):
+        raise InvalidInputError(f"norm={shown(norm)}: choose 'instance' or None")
     scales = None if style is None else style.to(wide)
+    demodulated = flag("demodulate", demodulate)
     kernel = phase_weights(
-        mode, weight, fir, up=(up, up), padding=None if padding is None else _pair(padding),
-        output_padding=_pair(output_padding),
+        mode, weight, fir, up=(up, up),
+        padding=None if padding is None else _pair("padding", padding, 0),
+        output_padding=_pair("output_padding", output_padding, -MAX_PADDING),
     )  # fmt: skip
     return phase_conv(
         x, kernel, size=_output_size(x, weight, kernel, padding), style=scales,
-        demod=_demodulation(weight, scales, x.shape[0], wide) if demodulate else None, bias=bias,
-        epilogue=_epilogue(activation, alpha, gain, clamp), normalize=norm == "instance", impl=impl,
+        demod=_demodulation(weight, scales, x.shape[0], wide) if demodulated else None, bias=bias,
+        epilogue=epilogue_of(activation, alpha, gain, clamp), normalize=norm == "instance",
+        impl=impl,
     )  # fmt: skip
 
 
@@ -115,13 +122,13 @@ def upsample_conv1d(
     """
     OPERATOR.check(impl)
     _check_tensors(x, weight, bias, ("N", "I", "T"), ("I", "O", "k"), 0, 1)
-    _check_mode("transposed", stride, None)
+    stride = checked_up("stride", stride)
     kernel = phase_weights_1d(weight, stride, padding, output_padding, causal)
     row = x.unsqueeze(2)
     y = phase_conv(
         row, kernel, size=_output_size(row, weight, kernel, padding), bias=bias,
-        pre=(activation_named(pre_activation).name, pre_alpha),
-        epilogue=_epilogue(activation, alpha, gain, None), impl=impl,
+        pre=(activation_named(pre_activation).name, number("pre_alpha", pre_alpha)),
+        epilogue=epilogue_of(activation, alpha, gain, None), impl=impl,
     )  # fmt: skip
     return y.squeeze(2)
 
@@ -130,7 +137,9 @@ def phase_weights_1d(
     weight: Tensor, stride: int, padding: int = 0, output_padding: int = 0, causal: bool = False
 ) -> PhaseWeights:
     """`phase_weights` of weight [I, O, k], as one row."""
-    if causal:
+    padding = _checked_padding("padding", padding, 0)
+    output_padding = _checked_padding("output_padding", output_padding, -MAX_PADDING)
+    if flag("causal", causal):
         if padding or output_padding:
             raise InvalidInputError(
                 f"causal with padding={padding}, output_padding={output_padding}: "
@@ -151,22 +160,10 @@ def _demodulation(weight: Tensor, style: Tensor | None, batch: int, wide: torch.
     return torch.rsqrt(exact_product(style.square(), energy.t()) + DEMODULATION_EPS)
 
 
-def _epilogue(
+def epilogue_of(
     activation: str, alpha: float | None, gain: float | None, clamp: float | None
 ) -> Epilogue:
-    act = activation_named(activation)
-    if clamp is not None and not (clamp > 0 and math.isfinite(clamp)):
-        raise InvalidInputError(f"clamp={clamp}: a finite number above 0, or None for no clamp")
-    return Epilogue(
-        activation,
-        act.alpha if alpha is None else alpha,
-        act.gain if gain is None else gain,
-        NO_CLAMP if clamp is None else clamp,
-    )
-
-
-def _pair(value: int | Pair) -> Pair:
-    return (value, value) if isinstance(value, int) else (value[0], value[1])
+    return Epilogue(activation, *checked_activation(activation, alpha, gain, clamp))
 
 
 # ---- what is refused ----------------------------------------------------------------------------
@@ -177,10 +174,14 @@ def _check_tensors(
     w_in: int, w_out: int,
 ) -> None:  # fmt: skip
     """w_in, w_out: the weight's axes of input and output channels."""
-    if not x.is_floating_point() or x.ndim != len(x_axes):
+    if tensor_given("x", x).dtype not in FLOAT_TYPES or x.ndim != len(x_axes):
         raise InvalidInputError(
-            f"x is {x.dtype} {list(x.shape)}: a floating-point tensor [{', '.join(x_axes)}]"
+            f"x is {x.dtype} {list(x.shape)}: [{', '.join(x_axes)}] of float16, bfloat16, float32 "
+            "or float64 is wanted"
         )
+    tensor_given("weight", weight)
+    if bias is not None:
+        tensor_given("bias", bias)
     if weight.ndim != len(w_axes) or weight.shape[w_in] != x.shape[1]:
         raise InvalidInputError(
             f"weight is {list(weight.shape)}: [{', '.join(w_axes)}] with I = {x.shape[1]}, as x has"
@@ -199,17 +200,60 @@ def _check_tensors(
         raise InvalidInputError(f"bias is {list(bias.shape)}: weight wants [{weight.shape[w_out]}]")
 
 
+def checked_up(name: str, up: int) -> int:
+    """What is upsampled by."""
+    return _bounded(name, whole_number(name, up, 1), MAX_UP)
+
+
+def _checked_padding(name: str, padding: int, least: int) -> int:
+    return _bounded(name, whole_number(name, padding, least), MAX_PADDING)
+
+
+def _pair(name: str, value: int | Pair, least: int) -> Pair:
+    """One number for both axes, or one for each."""
+    if not isinstance(value, (tuple, list)):
+        padding = _checked_padding(name, value, least)
+        return padding, padding
+    if len(value) != 2:
+        raise InvalidInputError(
+            f"{name}={shown(value)}: a whole number, or two of them (height, width)"
+        )
+    height, width = (_checked_padding(f"{name}[{i}]", v, least) for i, v in enumerate(value))
+    return height, width
+
+
+def _bounded(name: str, value: int, most: int) -> int:
+    if value > most:
+        raise InvalidInputError(f"{name}={value}: at most {most}")
+    return value
+
+
+def _check_style(style: Tensor, x: Tensor, wide: torch.dtype) -> None:
+    wanted = (x.shape[0], x.shape[1])
+    fits = tensor_given("style", style).dtype in (x.dtype, wide) and style.device == x.device
+    if tuple(style.shape) != wanted or not fits:
+        raise InvalidInputError(
+            f"style is {list(style.shape)} of {style.dtype} on {style.device}: x wants [N, I] = "
+            f"{list(wanted)} of {wide} on {x.device}"
+        )
+
+
 def _check_mode(mode: str, up: int, fir: Tensor | None) -> None:
-    if mode not in MODES:
-        raise InvalidInputError(f"mode='{mode}': choose one of {', '.join(MODES)}")
-    if up < 1:
-        raise InvalidInputError(f"upsampling by {up}: a whole number from 1")
+    if not is_one_of(mode, MODES):
+        raise InvalidInputError(f"mode={shown(mode)}: choose one of {', '.join(MODES)}")
     if mode == "fir" and up == 1:
         raise InvalidInputError("mode='fir' with up=1 interpolates nothing: say mode='nearest'")
-    if fir is not None and (mode != "fir" or fir.ndim not in (1, 2) or 0 in fir.shape):
+    if fir is not None and (
+        mode != "fir" or tensor_given("fir", fir).ndim not in (1, 2) or 0 in fir.shape
+    ):
         raise InvalidInputError(
             f"fir {list(fir.shape)} with mode='{mode}': "
             "[taps] or [fh, fw] with mode='fir', else None"
+        )
+    if fir is not None and (not fir.is_floating_point() or max(fir.shape) > MOST_FIR_TAPS):
+        raise InvalidInputError(
+            f"fir is {fir.dtype} {list(fir.shape)}: a floating-point filter of at most "
+            f"{MOST_FIR_TAPS} taps along an axis is wanted"
         )
 
 
@@ -217,9 +261,9 @@ def _output_size(
     x: Tensor, weight: Tensor, kernel: PhaseWeights, padding: int | Pair | None
 ) -> Pair:
     size = kernel.output_size(x.shape[2], x.shape[3])
-    if size[0] < 1 or size[1] < 1 or (padding is not None and min(_pair(padding)) < 0):
+    if size[0] < 1 or size[1] < 1:
         raise InvalidInputError(
             f"padding={padding} with a kernel of {list(weight.shape)} on x {list(x.shape)} leaves "
-            f"{list(size)} of output: at least 1, and padding from 0"
+            f"{list(size)} of output: at least 1; choose less padding"
         )
     return size

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from bunraku_kernels.dtypes import HALF_TYPES, refuses_float64
-from bunraku_kernels.layout import laid_out_densely, laid_out_like
+from bunraku_kernels.layout import any_layout, laid_out_densely, laid_out_like
 from bunraku_kernels.registration import registered
 from bunraku_kernels.registry import Implementation, Operator
 from bunraku_kernels.upsample_conv import gradients
@@ -77,7 +77,7 @@ def phase_conv(
 # ---- forward ------------------------------------------------------------------------------------
 
 
-@registered("upsample_conv")
+@registered("upsample_conv", layouts={"x": any_layout})
 def _forward(
     x: Tensor, weights: Tensor, style: Tensor | None, demod: Tensor | None, bias: Tensor | None,
     up: Sequence[int], crop: Sequence[int], size: Sequence[int], pre: str, pre_alpha: float,
@@ -228,7 +228,7 @@ _forward.register_autograd(_backward, setup_context=_keep_forward)
 # ---- the linear gradients -----------------------------------------------------------------------
 
 
-@registered("upsample_conv_input_grad")
+@registered("upsample_conv_input_grad", layouts={"dy": any_layout, "weights": any_layout})
 def _input_grad(
     dy: Tensor, weights: Tensor,
     up: Sequence[int], crop: Sequence[int], size: Sequence[int], impl: str,
@@ -245,7 +245,7 @@ def _(
     return torch.empty(shape, dtype=dy.dtype, device=dy.device, memory_format=memory_format_of(dy))
 
 
-@registered("upsample_conv_weight_grad")
+@registered("upsample_conv_weight_grad", layouts={"dy": any_layout, "x": any_layout})
 def _weight_grad(
     dy: Tensor, x: Tensor,
     up: Sequence[int], crop: Sequence[int], taps: Sequence[int], impl: str,
@@ -297,7 +297,7 @@ _weight_grad.register_autograd(_weight_grad_backward, setup_context=_keep_two)
 # ---- instance normalisation ---------------------------------------------------------------------
 
 
-@registered("upsample_conv_normalize")
+@registered("upsample_conv_normalize", layouts={"u": laid_out_densely})
 def _normalize(
     u: Tensor, stats: Tensor, act: str, alpha: float, gain: float, clamp: float, impl: str
 ) -> Tensor:

@@ -10,8 +10,11 @@ from torch import Tensor
 
 from bunraku_kernels.activations import activation_named
 from bunraku_kernels.bias_act import bias_act
+from bunraku_kernels.checks import number, stream_count, tensor_given, whole_number
+from bunraku_kernels.dtypes import FLOAT_TYPES
 from bunraku_kernels.errors import InvalidInputError
-from bunraku_kernels.upsample_conv.op import LEAKY_SLOPE, _epilogue, phase_weights_1d
+from bunraku_kernels.stream_checks import mask_given
+from bunraku_kernels.upsample_conv.op import LEAKY_SLOPE, checked_up, epilogue_of, phase_weights_1d
 from bunraku_kernels.upsample_conv.phase_conv import OPERATOR, phase_conv
 
 
@@ -23,11 +26,12 @@ class UpsampleConv1dState:
     frames: Tensor
 
     def reset(self, mask: Tensor | None = None) -> None:
-        """Make the streams where `mask` [batch] is true (None: all) as new."""
+        """Make the streams where `mask` (bool [batch]) is true (None: all) as new."""
         if mask is None:
             self.frames.zero_()
-        else:
-            self.frames.masked_fill_(mask.to(self.frames.device)[:, None, None], 0.0)
+            return
+        which = mask_given(mask, self.frames.shape[0]).to(self.frames.device)
+        self.frames.masked_fill_(which[:, None, None], 0.0)
 
     def snapshot(self) -> UpsampleConv1dState:
         with torch.inference_mode(False):  # as init_state
@@ -35,6 +39,7 @@ class UpsampleConv1dState:
 
     def restore(self, other: UpsampleConv1dState) -> None:
         """Continue from a snapshot of this state or of one like it."""
+        _check_state(other)
         if other.frames.shape != self.frames.shape or other.frames.dtype != self.frames.dtype:
             raise InvalidInputError(
                 f"the snapshot holds {other.frames.dtype} {list(other.frames.shape)}: this state "
@@ -65,21 +70,19 @@ class UpsampleConv1dStream:
         impl: str = "auto",
     ) -> None:
         OPERATOR.check(impl)
-        if weight.ndim != 3 or stride < 1:
-            raise InvalidInputError(
-                f"weight {list(weight.shape)} with stride={stride}: [I, O, k] and a stride from 1"
-            )
-        if not weight.is_floating_point() or 0 in weight.shape:
+        if tensor_given("weight", weight).ndim != 3:
+            raise InvalidInputError(f"weight is {list(weight.shape)}: [I, O, k] is wanted")
+        if weight.dtype not in FLOAT_TYPES or 0 in weight.shape:
             raise InvalidInputError(
                 f"weight is {weight.dtype} {list(weight.shape)}: floating-point, no axis empty"
             )
-        self.stride = stride
-        self.latency_samples = padding
-        self.history_frames = -(-weight.shape[2] // stride) - 1
+        self.stride = checked_up("stride", stride)
+        self.latency_samples = whole_number("padding", padding, 0)
+        self.history_frames = -(-weight.shape[2] // self.stride) - 1
         self._like = weight.detach()
-        self._kernel = phase_weights_1d(self._like, stride, causal=True)
+        self._kernel = phase_weights_1d(self._like, self.stride, causal=True)
         if bias is not None and (
-            tuple(bias.shape) != (weight.shape[1],)
+            tuple(tensor_given("bias", bias).shape) != (weight.shape[1],)
             or bias.dtype != weight.dtype
             or bias.device != weight.device
         ):
@@ -88,20 +91,20 @@ class UpsampleConv1dStream:
                 f"{weight.dtype} [{weight.shape[1]}] on {weight.device}"
             )
         self._bias = None if bias is None else bias.detach().clone()
-        self._pre, self._pre_alpha = activation_named(pre_activation).name, pre_alpha
-        self._epilogue = _epilogue(activation, alpha, gain, None)
+        self._pre = activation_named(pre_activation).name
+        self._pre_alpha = number("pre_alpha", pre_alpha)
+        self._epilogue = epilogue_of(activation, alpha, gain, None)
         self._impl = impl
 
     def init_state(self, batch: int) -> UpsampleConv1dState:
-        if batch < 0:
-            raise InvalidInputError(f"batch={batch}: 0 or more streams")
-        shape = (batch, self._like.shape[0], self.history_frames)
+        shape = (stream_count(batch), self._like.shape[0], self.history_frames)
         with torch.inference_mode(False):  # what it makes can be stepped in no other mode
             return UpsampleConv1dState(self._like.new_zeros(shape))
 
     @torch.no_grad()
     def step(self, x: Tensor, state: UpsampleConv1dState) -> Tensor:
         """x [batch, I, T] with any T -> [batch, O, stride * T]."""
+        _check_state(state)
         batch, channels, remembered = state.frames.shape
         wanted = (self._like.dtype, self._like.device)
         held = (state.frames.dtype, state.frames.device)
@@ -111,7 +114,11 @@ class UpsampleConv1dStream:
                 f"layer's init_state makes {wanted[0]} "
                 f"[{self._like.shape[0]}, {self.history_frames}] on {wanted[1]}"
             )
-        if x.ndim != 3 or (*x.shape[:2], x.dtype, x.device) != (batch, channels, *wanted):
+        if tensor_given("x", x).ndim != 3 or (*x.shape[:2], x.dtype, x.device) != (
+            batch,
+            channels,
+            *wanted,
+        ):
             raise InvalidInputError(
                 f"x is {x.dtype} {list(x.shape)} on {x.device}: the streams want {wanted[0]} "
                 f"[{batch}, {channels}, T] on {wanted[1]}"
@@ -134,3 +141,15 @@ class UpsampleConv1dStream:
         # Last, so that a call that fails leaves the stream where it was.
         state.frames.copy_(joined[:, :, joined.shape[2] - self.history_frames :])
         return y.squeeze(2)
+
+
+def _check_state(state: object) -> None:
+    if not isinstance(state, UpsampleConv1dState):
+        raise InvalidInputError(
+            f"the state is a {type(state).__name__}: an UpsampleConv1dState as init_state and "
+            "snapshot make it is wanted"
+        )
+    if tensor_given("the state's frames", state.frames).ndim != 3:
+        raise InvalidInputError(
+            f"the state is a block of {list(state.frames.shape)}: [batch, I, frames] is wanted"
+        )

@@ -1,4 +1,4 @@
-"""Packing, planning and addresses for wavenet_sample.cu."""
+"""Packing, planning and addresses for cuda/wavenet_sample.cu."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class PackedWeights:
         if key not in self.plans:
             try:
                 self.plans[key] = cuda_module().plan_wavenet_sample(
-                    *self.sizes, batch, TRANSPORTS[wishes.transport], wishes.blocks,
+                    self.sizes, batch, TRANSPORTS[wishes.transport], wishes.blocks,
                     wishes.pipelines, wishes.group_streams, wishes.capacity,
                 )  # fmt: skip
             except ValueError as error:
@@ -67,10 +67,10 @@ def prepare(weights: WaveNetWeights, weight_type: str) -> PackedWeights:
         weights.residual_channels, weights.skip_channels, weights.hidden_channels, weights.outputs,
         weights.layers, classes, LANES[weight_type],
     )  # fmt: skip
-    packed = torch.empty(module.wavenet_sample_bytes(*sizes), dtype=torch.uint8)
+    packed = torch.empty(module.wavenet_sample_bytes(sizes), dtype=torch.uint8)
     tensors = (None if t is None else t.detach() for _, t in weights.tensors())
     near = [None if t is None else t.float().cpu().contiguous() for t in tensors]
-    module.pack_wavenet_sample(*sizes, [address(t) for t in near], address(packed))
+    module.pack_wavenet_sample(sizes, [address(t) for t in near], address(packed))
     starts = list(accumulate(weights.dilations, initial=0))[:-1]
     return PackedWeights(
         packed.to(weights.device),

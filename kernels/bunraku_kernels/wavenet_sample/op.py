@@ -9,18 +9,18 @@ gives.
 from __future__ import annotations
 
 import importlib
-import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from bunraku_kernels import backends
+from bunraku_kernels.checks import is_one_of, number, shown, tensor_given, whole_number
 from bunraku_kernels.errors import InvalidInputError
 from bunraku_kernels.registration import registered
 from bunraku_kernels.registry import Implementation, Operator
 from bunraku_kernels.wavenet_sample.prepared import PreparedWeights
-from bunraku_kernels.wavenet_sample.state import WaveNetState
+from bunraku_kernels.wavenet_sample.state import WaveNetState, check_state, check_weights
 from bunraku_kernels.wavenet_sample.weights import WaveNetWeights
 
 WEIGHT_TYPES = {
@@ -72,17 +72,22 @@ def wavenet_sample(
     tensors and the native one for CPU tensors, where they are at hand.
 
     Returns [B, T]: int32 classes, or values from -1 to 1 of the condition's type. Not
-    differentiable. Raises InvalidInputError, and ImplementationUnavailableError for an `impl` that
+    differentiable. Not-a-number and infinity in the condition make that stream's later samples
+    unspecified, though still classes or, of real values, not-a-number at worst, until it is reset
+    (or for as long as the network remembers, if it is categorical). Other streams do not hear them.
+    Raises InvalidInputError, and ImplementationUnavailableError for an `impl` that
     does not work here.
     """
     _check_call(weights, condition, state, weight_type, impl)
-    if not (math.isfinite(temperature) and temperature >= 0):
+    temperature = number("temperature", temperature)
+    if temperature < 0:
         raise InvalidInputError(f"temperature={temperature}: a finite number, 0 or more")
+    seed = whole_number("seed", seed)
     if not 0 <= seed <= MAX_SEED:
         raise InvalidInputError(f"seed={seed}: a whole number from 0 to 2^63 - 1")
     samples: Tensor = torch.ops.bunraku.wavenet_sample_(
         _flat(weights), condition.contiguous(), state.history, state.last, state.time, state.stream,
-        weights.dilations, weights.distribution, weight_type, float(temperature), seed,
+        weights.dilations, weights.distribution, weight_type, temperature, seed,
         _implementation(impl, condition, weight_type),
     )  # fmt: skip
     return samples
@@ -103,7 +108,7 @@ def wavenet_log_likelihood(
     the given samples. There is no CUDA implementation: teacher forcing needs no loop there.
     """
     _check_call(weights, condition, state, weight_type, impl)
-    if samples.shape != condition.shape[:2]:
+    if tensor_given("samples", samples).shape != condition.shape[:2]:
         raise InvalidInputError(
             f"samples {list(samples.shape)}: {list(condition.shape[:2])} as the condition is wanted"
         )
@@ -126,10 +131,14 @@ def _check_call(
     weights: WaveNetWeights, condition: Tensor, state: WaveNetState, weight_type: str, impl: str
 ) -> None:
     OPERATOR.check(impl)
+    check_weights(weights)
+    check_state(state)
+    tensor_given("condition", condition)
     known = WEIGHT_TYPES["native"] if impl == "auto" else WEIGHT_TYPES[impl]
-    if weight_type not in known:
+    if not is_one_of(weight_type, known):
         raise InvalidInputError(
-            f"weight_type='{weight_type}': impl='{impl}' of wavenet_sample takes {', '.join(known)}"
+            f"weight_type={shown(weight_type)}: impl='{impl}' of wavenet_sample takes "
+            f"{', '.join(known)}"
         )
     wanted = (weights.layers, 2 * weights.residual_channels)
     if condition.ndim != 4 or condition.shape[2:] != wanted:
@@ -220,6 +229,14 @@ def _prepared(
     return PREPARED.get(purpose, kept, make)
 
 
+def _check_classes(samples: Tensor, classes: int) -> None:
+    low, high = int(samples.min()), int(samples.max())
+    if low < 0 or high >= classes:
+        raise InvalidInputError(
+            f"samples go from {low} to {high}: classes 0 to {classes - 1} have scores"
+        )
+
+
 def rounded_to_bfloat16(weights: WaveNetWeights) -> WaveNetWeights:
     """The weights with matrices that bfloat16 can hold."""
     tensors = {
@@ -248,6 +265,8 @@ def _log_likelihood(
     impl: str,
 ) -> Tensor:  # fmt: skip
     state = WaveNetState(history, last, time, stream, silence=0.0)
+    if distribution == "categorical" and samples.numel():
+        _check_classes(samples, weights[-1].shape[0])
     prepared = _prepared(weights, dilations, distribution, weight_type, impl)
     scores: Tensor = OPERATOR.run(impl, "log_likelihood", prepared, samples, condition, state)
     return scores

@@ -71,7 +71,7 @@ def step(weights: WaveNetWeights, condition: Tensor, state: WaveNetState) -> Ten
 
 def embed(weights: WaveNetWeights, last: Tensor) -> Tensor:
     if weights.is_categorical:
-        codes = last.clamp(0, weights.outputs - 1).long()
+        codes = last.nan_to_num(0.0).clamp(0, weights.outputs - 1).long()
         return weights.input_prev[codes[:, 0]] + weights.input_cur[codes[:, 1]]
     assert weights.input_bias is not None
     return last[:, :1] * weights.input_prev + last[:, 1:] * weights.input_cur + weights.input_bias

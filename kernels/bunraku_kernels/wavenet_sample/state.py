@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from bunraku_kernels.checks import stream_count, tensor_given
 from bunraku_kernels.errors import InvalidInputError
+from bunraku_kernels.stream_checks import check_position, mask_given
 from bunraku_kernels.wavenet_sample.weights import WaveNetWeights
 
 
@@ -30,8 +32,8 @@ class WaveNetState:
     @classmethod
     def initial(cls, weights: WaveNetWeights, batch: int) -> WaveNetState:
         """The state before the first sample: nothing was heard but silence."""
-        if batch < 0:
-            raise InvalidInputError(f"batch={batch}: 0 or more streams")
+        check_weights(weights)
+        batch = stream_count(batch)
         device, dtype = weights.device, weights.dtype
         silence = float(weights.outputs // 2) if weights.is_categorical else 0.0
         slots, channels = weights.history_frames, weights.residual_channels
@@ -49,8 +51,9 @@ class WaveNetState:
         return self.history.shape[0]
 
     def reset(self, mask: Tensor | None = None) -> None:
-        """Back to the beginning, for all streams or those whose `mask` [B] is true."""
-        which = slice(None) if mask is None else mask.to(self.time.device, torch.bool)
+        """Back to the beginning, for all streams or those whose `mask` (bool [B]) is true."""
+        given = None if mask is None else mask_given(mask, self.batch)
+        which = slice(None) if given is None else given.to(self.time.device)
         self.history[which] = 0
         self.last[which] = self.silence
         self.time[which] = 0
@@ -67,7 +70,9 @@ class WaveNetState:
             )
 
     def restore(self, snapshot: WaveNetState) -> None:
-        """Take over the values of a snapshot, in place."""
+        """Take over the values of a snapshot, in place. InvalidInputError, and no change, where it
+        is of another network or batch, or its time is beyond 2^62."""
+        check_state(snapshot)
         pairs = (
             (self.history, snapshot.history),
             (self.last, snapshot.last),
@@ -81,5 +86,22 @@ class WaveNetState:
                     f"{own.dtype} {list(own.shape)}: restore into a state of the same network "
                     "and batch"
                 )
+        check_position("the snapshot's time", snapshot.time)
         for own, kept in pairs:
             own.copy_(kept)
+
+
+def check_weights(weights: object) -> None:
+    if not isinstance(weights, WaveNetWeights):
+        raise InvalidInputError(f"weights is a {type(weights).__name__}: WaveNetWeights are wanted")
+
+
+def check_state(state: object) -> None:
+    """It is one, of tensors."""
+    if not isinstance(state, WaveNetState):
+        raise InvalidInputError(
+            f"the state is a {type(state).__name__}: a WaveNetState as initial and snapshot make "
+            "it is wanted"
+        )
+    for name in ("history", "last", "time", "stream"):
+        tensor_given(f"state.{name}", getattr(state, name))

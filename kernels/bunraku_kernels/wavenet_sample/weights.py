@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from bunraku_kernels.checks import is_one_of, shown, tensor_given
 from bunraku_kernels.errors import InvalidInputError
 
 Distribution = Literal["categorical", "logistic", "gaussian"]
@@ -62,11 +63,14 @@ class WaveNetWeights:
     """[O]"""
 
     def __post_init__(self) -> None:
-        if self.distribution not in DISTRIBUTIONS:
+        if not is_one_of(self.distribution, DISTRIBUTIONS):
             raise InvalidInputError(
-                f"distribution='{self.distribution}': one of {', '.join(DISTRIBUTIONS)}"
+                f"distribution={shown(self.distribution)}: one of {', '.join(DISTRIBUTIONS)}"
             )
         _check_dilations(self.dilations)
+        for name, tensor in self.tensors():
+            if tensor is not None or name != "input_bias":
+                tensor_given(name, tensor)
         _check_ranks(self)
         _check_sizes(self)
         for name, shape in self.wanted_shapes().items():
@@ -147,6 +151,8 @@ class WaveNetWeights:
 def project_condition(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Condition [B, T, L, 2R] of features [B, C, T], by weight [L, 2R, C] and bias [L, 2R]: one
     matrix product for as many samples as there are. Raises InvalidInputError on shapes."""
+    for name, tensor in (("features", features), ("weight", weight), ("bias", bias)):
+        tensor_given(name, tensor)
     if features.ndim != 3 or weight.ndim != 3 or features.shape[1] != weight.shape[2]:
         raise InvalidInputError(
             f"features {list(features.shape)} and weight {list(weight.shape)}: "
@@ -154,6 +160,12 @@ def project_condition(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         )
     if bias.shape != weight.shape[:2]:
         raise InvalidInputError(f"bias {list(bias.shape)}: {list(weight.shape[:2])} is wanted")
+    for name, tensor in (("weight", weight), ("bias", bias)):
+        if tensor.dtype != features.dtype or tensor.device != features.device:
+            raise InvalidInputError(
+                f"{name} is {tensor.dtype} on {tensor.device}: features are {features.dtype} on "
+                f"{features.device}; convert it"
+            )
     layers, gated, channels = weight.shape
     flat = torch.nn.functional.linear(
         features.transpose(1, 2), weight.reshape(layers * gated, channels), bias.reshape(-1)
@@ -162,10 +174,16 @@ def project_condition(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 def _check_dilations(dilations: tuple[int, ...]) -> None:
+    if not isinstance(dilations, (tuple, list)):
+        raise InvalidInputError(f"dilations={shown(dilations)}: a tuple of whole numbers is wanted")
     if not 1 <= len(dilations) <= MAX_LAYERS:
         raise InvalidInputError(f"{len(dilations)} dilations: 1 to {MAX_LAYERS} layers are played")
     for index, dilation in enumerate(dilations):
-        if not isinstance(dilation, int) or not 1 <= dilation <= MAX_DILATION:
+        if (
+            not isinstance(dilation, int)
+            or isinstance(dilation, bool)
+            or not 1 <= dilation <= MAX_DILATION
+        ):
             raise InvalidInputError(
                 f"dilations[{index}]={dilation}: a whole number from 1 to {MAX_DILATION}"
             )

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from bunraku_kernels.backends import address, cuda_module, cuda_stream
-from bunraku_kernels.wavenet_stream.packing import layout_of, quads
+from bunraku_kernels.wavenet_stream.packing import layout_of
 
 
 def step(
@@ -19,10 +19,8 @@ def step(
     voices: int,
 ) -> Tensor:
     y = torch.empty_like(x)
-    layout = layout_of(plan)
     cuda_module().wavenet_stream(
         address(x), address(y), address(packed), address(program), address(ring), address(position),
-        x.shape[0], x.shape[1], layout.weight_floats, layout.ring_floats,
-        len(layout.arrays), layout.conv_count, quads(layout.widest), cuda_stream(x),
+        *x.shape, layout_of(plan).sizes, cuda_stream(x),
     )  # fmt: skip
     return y

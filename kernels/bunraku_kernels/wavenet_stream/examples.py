@@ -11,9 +11,9 @@ from torch import Tensor
 from bunraku_kernels.examples import Draw, Example, Tensors
 from bunraku_kernels.wavenet_stream import (
     ArrayPlan,
+    FeedforwardWaveNetWeights,
     LayerPlan,
     WaveNetPlan,
-    WaveNetWeights,
     open_streams,
     pack_weights,
     wavenet_stream,
@@ -52,7 +52,9 @@ def _example(
     }
 
     def run(t: Tensors, impl: str) -> tuple[Tensor, ...]:
-        given = WaveNetWeights(plan, t["weights"], t["packed"], t["silence"], t["program"])
+        given = FeedforwardWaveNetWeights(
+            plan, t["weights"], t["packed"], t["silence"], t["program"]
+        )
         streams = open_streams(given, batch, impl=impl)
         parts = torch.split(t["x"], list(blocks), dim=1)
         played = [wavenet_stream(part, streams, impl=impl) for part in parts]

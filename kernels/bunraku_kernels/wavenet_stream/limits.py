@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from bunraku_kernels.backends import cuda_module
-from bunraku_kernels.wavenet_stream.packing import layout_of, quads
-from bunraku_kernels.wavenet_stream.weights import WaveNetWeights
+from bunraku_kernels.wavenet_stream.packing import layout_of
+from bunraku_kernels.wavenet_stream.weights import FeedforwardWaveNetWeights
 
 CUDA_CHANNELS = 16
 CORE_ACTIVATIONS = ("linear", "relu", "lrelu", "tanh", "sigmoid", "silu")
@@ -59,7 +59,7 @@ def refused_by_cuda(
     return _cuda_refuses_plan(plan, x.device)
 
 
-def refused_by_core(weights: WaveNetWeights) -> str | None:
+def refused_by_core(weights: FeedforwardWaveNetWeights) -> str | None:
     """Whether the core has voices for this network."""
     if weights.device.type != "cpu" or weights.packed.dtype != torch.float32:
         return (
@@ -77,10 +77,7 @@ def _cuda_refuses_plan(text: str, device: torch.device) -> str | None:
     layout = layout_of(text)
     if layout.widest > CUDA_CHANNELS:
         return f"{layout.widest} channels: it takes up to {CUDA_CHANNELS}"
-    most = cuda_module().wavenet_stream_streams_per_block(
-        layout.weight_floats, len(layout.arrays), layout.conv_count, quads(layout.widest)
-    )
-    if most < 1:
+    if cuda_module().wavenet_stream_streams_per_block(layout.sizes) < 1:
         return (
             f"{layout.weight_floats} weights and {layout.conv_count} convolutions do not fit this "
             "GPU's shared memory beside one stream"

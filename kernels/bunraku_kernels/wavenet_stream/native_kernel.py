@@ -9,14 +9,15 @@ import torch
 from torch import Tensor
 
 from bunraku_kernels.backends import address, native_module
+from bunraku_kernels.instruction_set import check_asked_isa
 from bunraku_kernels.wavenet_stream.plan import WaveNetPlan
 from bunraku_kernels.wavenet_stream.streams import CoreStreams
-from bunraku_kernels.wavenet_stream.weights import WaveNetWeights
+from bunraku_kernels.wavenet_stream.weights import FeedforwardWaveNetWeights
 
-_networks: weakref.WeakKeyDictionary[WaveNetWeights, Any] = weakref.WeakKeyDictionary()
+_networks: weakref.WeakKeyDictionary[FeedforwardWaveNetWeights, Any] = weakref.WeakKeyDictionary()
 
 
-def opened(weights: WaveNetWeights, batch: int) -> CoreStreams:
+def opened(weights: FeedforwardWaveNetWeights, batch: int) -> CoreStreams:
     with torch.inference_mode(False):  # as TensorStreams.opened
         position = torch.zeros(batch, dtype=torch.int64)
         ring = torch.zeros(batch, 0)
@@ -38,9 +39,10 @@ def step(
     return y
 
 
-def _network(weights: WaveNetWeights) -> Any:
+def _network(weights: FeedforwardWaveNetWeights) -> Any:
     """The core's network, packed once and shared by all streams of these weights."""
     if weights not in _networks:
+        check_asked_isa()
         flat = weights.flat.contiguous()
         described = _described(weights.plan)
         _networks[weights] = native_module().WaveNetNetwork(described, address(flat), flat.numel())

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from bunraku_kernels.backends import device_type, why_not
+from bunraku_kernels.checks import tensor_given, whole_number
 from bunraku_kernels.errors import InvalidInputError
 from bunraku_kernels.registration import registered
 from bunraku_kernels.registry import Implementation, Operator
 from bunraku_kernels.wavenet_stream import limits
 from bunraku_kernels.wavenet_stream.streams import TensorStreams, WaveNetStreams
-from bunraku_kernels.wavenet_stream.weights import WaveNetWeights
+from bunraku_kernels.wavenet_stream.weights import FeedforwardWaveNetWeights
 
 OPERATOR = Operator(
     __package__,
@@ -29,7 +30,9 @@ OPERATOR = Operator(
 MAX_BATCH = 65_536
 
 
-def open_streams(weights: WaveNetWeights, batch: int, *, impl: str = "auto") -> WaveNetStreams:
+def open_streams(
+    weights: FeedforwardWaveNetWeights, batch: int, *, impl: str = "auto"
+) -> WaveNetStreams:
     """`batch` streams (1 to 65,536) of a network, each as after endless silence.
 
     impl: "native" opens voices of the real-time core, which only that can play; every other name
@@ -38,7 +41,12 @@ def open_streams(weights: WaveNetWeights, batch: int, *, impl: str = "auto") -> 
     not work here.
     """
     OPERATOR.check(impl)
-    if not isinstance(batch, int) or not 1 <= batch <= MAX_BATCH:
+    if not isinstance(weights, FeedforwardWaveNetWeights):
+        raise InvalidInputError(
+            f"weights is a {type(weights).__name__}: what pack_weights makes is wanted"
+        )
+    batch = whole_number("batch", batch, 1)
+    if batch > MAX_BATCH:
         raise InvalidInputError(f"batch={batch}: a whole number from 1 to {MAX_BATCH}")
     refusal = limits.refused_by_core(weights)
     if impl == "native" and refusal is not None:
@@ -65,12 +73,17 @@ def wavenet_stream(x: Tensor, streams: WaveNetStreams, *, impl: str = "auto") ->
     block.
 
     Returns y [batch, frames]. Raises InvalidInputError, and ImplementationUnavailableError for an
-    `impl` that does not work here. Not-a-number and infinity in x spoil that stream for as long as
-    the network remembers (`plan.receptive_field` frames), not the others.
+    `impl` that does not work here. Not-a-number and infinity in x make that stream's output
+    unspecified (the core's functions may give numbers for them) for as long as the network
+    remembers, `plan.receptive_field` frames, or until it is reset. Other streams do not hear them.
     """
     OPERATOR.check(impl)
+    if not isinstance(streams, WaveNetStreams):
+        raise InvalidInputError(
+            f"streams is a {type(streams).__name__}: what open_streams makes is wanted"
+        )
     weights = streams.weights
-    if x.ndim != 2 or x.shape[0] != streams.batch:
+    if tensor_given("x", x).ndim != 2 or x.shape[0] != streams.batch:
         raise InvalidInputError(
             f"x is {list(x.shape)}: [{streams.batch}, frames] for these streams"
         )

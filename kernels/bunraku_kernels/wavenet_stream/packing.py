@@ -116,6 +116,12 @@ class Layout:
         """The most channels of any part."""
         return max(max(array.plan.channels, array.plan.head_size) for array in self.arrays)
 
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """As WaveNetStreamSizes of wavenet_stream_launch.hpp."""
+        arrays = len(self.arrays)
+        return self.weight_floats, self.ring_floats, arrays, self.conv_count, quads(self.widest)
+
 
 class _Packer:
     """Gives out places; notes for each packed float which of the listed ones it is."""

@@ -8,11 +8,12 @@ condition of every layer; no gates, no FiLM.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from bunraku_kernels.activations import activation_named
+from bunraku_kernels.checks import flag, number, shown
 from bunraku_kernels.errors import InvalidInputError
 
 MAX_CHANNELS = 256
@@ -40,10 +41,8 @@ class LayerPlan:
         _check("kernel_size", self.kernel_size, MAX_TAPS)
         _check("dilation", self.dilation, MAX_DILATION)
         activation_named(self.activation)
-        if self.alpha is not None and not math.isfinite(self.alpha):
-            raise InvalidInputError(
-                f"alpha={self.alpha}: a finite number, or None for the usual one"
-            )
+        if self.alpha is not None:
+            object.__setattr__(self, "alpha", number("alpha", self.alpha))
 
     @property
     def slope(self) -> float:
@@ -62,10 +61,11 @@ class ArrayPlan:
     head_bias: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "layers", tuple(self.layers))
+        object.__setattr__(self, "layers", _parts("layers", self.layers, LayerPlan))
         _check("channels", self.channels, MAX_CHANNELS)
         _check("head_size", self.head_size, MAX_CHANNELS)
         _check("head_kernel_size", self.head_kernel_size, MAX_TAPS)
+        flag("head_bias", self.head_bias)
         _check("the number of layers", len(self.layers), MAX_LAYERS)
 
 
@@ -82,7 +82,7 @@ class WaveNetPlan:
     """The plan as the registered operator takes it."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "arrays", tuple(self.arrays))
+        object.__setattr__(self, "arrays", _parts("arrays", self.arrays, ArrayPlan))
         object.__setattr__(self, "text", json.dumps([asdict(array) for array in self.arrays]))
         _check("the number of arrays", len(self.arrays), MAX_ARRAYS)
         widths = [array.channels for array in self.arrays[1:]] + [1]
@@ -156,12 +156,24 @@ class WaveNetPlan:
         widths = ((channels, second, first, False), (second, 1, then, True))
         return WaveNetPlan(
             tuple(
-                ArrayPlan(width, tuple(LayerPlan(3, d) for d in dilations), head, 1, bias)
+                ArrayPlan(width, _three_taps(dilations), head, 1, bias)
                 for width, head, dilations, bias in widths
             )
         )
 
 
+def _three_taps(dilations: Sequence[int]) -> tuple[LayerPlan, ...]:
+    if not isinstance(dilations, Sequence):
+        raise InvalidInputError(f"dilations={shown(dilations)}: a list of whole numbers is wanted")
+    return tuple(LayerPlan(3, dilation) for dilation in dilations)
+
+
 def _check(name: str, value: int, most: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-        raise InvalidInputError(f"{name}={value}: a whole number from 1 to {most}")
+        raise InvalidInputError(f"{name}={shown(value)}: a whole number from 1 to {most}")
+
+
+def _parts(name: str, given: object, kind: type) -> tuple[Any, ...]:
+    if not isinstance(given, (tuple, list)) or not all(isinstance(part, kind) for part in given):
+        raise InvalidInputError(f"{name} is not a tuple of {kind.__name__}: make it one")
+    return tuple(given)

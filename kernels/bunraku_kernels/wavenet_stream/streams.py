@@ -9,15 +9,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
 
+from bunraku_kernels.checks import tensor_given
 from bunraku_kernels.errors import InvalidInputError
-from bunraku_kernels.wavenet_stream.weights import WaveNetWeights
-
-LAST_POSITION = 1 << 62  # a restored stream; it plays for ages before the count overflows
+from bunraku_kernels.stream_checks import check_position, mask_given
+from bunraku_kernels.wavenet_stream.weights import FeedforwardWaveNetWeights
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class WaveNetStreams(ABC):
     addresses, so that a captured CUDA graph plays on.
     """
 
-    weights: WaveNetWeights
+    weights: FeedforwardWaveNetWeights
     ring: Tensor
     position: Tensor
 
@@ -48,8 +48,7 @@ class WaveNetStreams(ABC):
         after endless silence, as when they were opened. Does not wait for a GPU."""
         if mask is None:
             mask = torch.ones_like(self.position, dtype=torch.bool)
-        if mask.dtype != torch.bool or mask.shape != self.position.shape:
-            raise InvalidInputError(f"mask is {mask.dtype} {list(mask.shape)}: bool [{self.batch}]")
+        mask = mask_given(mask, self.batch)
         if mask.device != self.position.device:
             raise InvalidInputError(f"mask is on {mask.device}: move it to {self.position.device}")
         self._reset(mask)
@@ -72,7 +71,7 @@ class TensorStreams(WaveNetStreams):
     """Memory in tensors."""
 
     @staticmethod
-    def opened(weights: WaveNetWeights, batch: int) -> TensorStreams:
+    def opened(weights: FeedforwardWaveNetWeights, batch: int) -> TensorStreams:
         with torch.inference_mode(False):  # what it makes can be stepped in no other mode
             ring = weights.silence.expand(batch, -1).clone(memory_format=torch.contiguous_format)
             position = torch.zeros(batch, dtype=torch.int64, device=weights.device)
@@ -82,20 +81,22 @@ class TensorStreams(WaveNetStreams):
         return {"ring": self.ring.clone(), "position": self.position.clone()}
 
     def restore(self, snapshot: Mapping[str, Tensor]) -> None:
+        if not isinstance(snapshot, Mapping):
+            raise InvalidInputError(
+                f"the snapshot is a {type(snapshot).__name__}: a dict, as snapshot() makes it"
+            )
         own = {"ring": self.ring, "position": self.position}
         for name, tensor in own.items():
             given = snapshot.get(name)
+            if given is not None:
+                tensor_given(f"snapshot['{name}']", given)
             if given is None or given.shape != tensor.shape or given.dtype != tensor.dtype:
                 what = "absent" if given is None else f"{given.dtype} {list(given.shape)}"
                 raise InvalidInputError(
                     f"snapshot['{name}'] is {what}: {tensor.dtype} {list(tensor.shape)}, from as "
                     "many streams of the same network"
                 )
-        position = snapshot["position"]
-        if bool(((position < 0) | (position > LAST_POSITION)).any()):
-            raise InvalidInputError(
-                "snapshot['position'] is below 0 or above 2^62: it counts frames heard"
-            )
+        check_position("snapshot['position']", snapshot["position"])
         for name, tensor in own.items():
             tensor.copy_(snapshot[name])
 
@@ -119,12 +120,15 @@ class CoreStreams(WaveNetStreams):
     def restore(self, snapshot: Mapping[str, Tensor]) -> None:
         raise InvalidInputError(_OPAQUE)
 
+    def __reduce__(self) -> NoReturn:
+        raise InvalidInputError(_OPAQUE)  # from copy and pickle
+
     def _reset(self, mask: Tensor) -> None:
         for index in mask.nonzero().flatten().tolist():
             self.handle.reset(index)
 
 
 _OPAQUE = (
-    "the core's voices cannot be copied out: for snapshots open the streams with impl='reference' "
-    "or on a GPU"
+    "the core's voices can be neither copied nor pickled: for snapshots open the streams with "
+    "impl='reference' or on a GPU, and keep what their snapshot() gives"
 )

@@ -1,16 +1,30 @@
+#include <array>
+
+#include <pybind11/stl.h>
+
 #include "bindings.hpp"
-#include "wavenet_stream_launch.hpp"
+#include "wavenet_stream/wavenet_stream_launch.hpp"
 
 namespace py = pybind11;
 using namespace bunraku_kernels;
+
+namespace {
+
+using SizeList = std::array<std::int64_t, 5>; // Layout.sizes
+
+WaveNetStreamSizes sizes_of(const SizeList& list) {
+  return {list[0], list[1], static_cast<std::int32_t>(list[2]), static_cast<std::int32_t>(list[3]),
+          static_cast<std::int32_t>(list[4])};
+}
+
+} // namespace
 
 BUNRAKU_BINDINGS(module) {
   module.def(
       "wavenet_stream",
       [](std::uintptr_t x, std::uintptr_t y, std::uintptr_t weights, std::uintptr_t program,
          std::uintptr_t ring, std::uintptr_t position, std::int64_t streams, std::int64_t frames,
-         std::int64_t weight_floats, std::int64_t ring_floats, int array_count, int conv_count,
-         int widest_quads, std::uintptr_t stream) {
+         const SizeList& sizes, std::uintptr_t stream) {
         const WaveNetStreamArguments arguments{at<const float>(x),
                                                at<float>(y),
                                                at<const float>(weights),
@@ -19,20 +33,14 @@ BUNRAKU_BINDINGS(module) {
                                                at<std::int64_t>(position),
                                                streams,
                                                frames,
-                                               weight_floats,
-                                               ring_floats,
-                                               array_count,
-                                               conv_count,
-                                               widest_quads};
+                                               sizes_of(sizes)};
         wavenet_stream(arguments, at<void>(stream));
       },
       py::arg("x"), py::arg("y"), py::arg("weights"), py::arg("program"), py::arg("ring"),
-      py::arg("position"), py::arg("streams"), py::arg("frames"), py::arg("weight_floats"),
-      py::arg("ring_floats"), py::arg("array_count"), py::arg("conv_count"),
-      py::arg("widest_quads"), py::arg("stream"),
-      "One block of every stream, by address; see wavenet_stream_launch.hpp.");
-  module.def("wavenet_stream_streams_per_block", &wavenet_stream_streams_per_block,
-             py::arg("weight_floats"), py::arg("array_count"), py::arg("conv_count"),
-             py::arg("widest_quads"),
-             "How many streams a thread block of the current device can hold; 0: none.");
+      py::arg("position"), py::arg("streams"), py::arg("frames"), py::arg("sizes"),
+      py::arg("stream"), "One block of every stream, by address; sizes as in WaveNetStreamSizes.");
+  module.def(
+      "wavenet_stream_streams_per_block",
+      [](const SizeList& sizes) { return wavenet_stream_streams_per_block(sizes_of(sizes)); },
+      py::arg("sizes"), "How many streams a thread block of the current device can hold; 0: none.");
 }

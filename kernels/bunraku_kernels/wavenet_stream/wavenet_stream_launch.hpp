@@ -26,6 +26,15 @@ struct WaveNetConvEntry {
   float alpha;
 };
 
+// Of one network; Layout.sizes of packing.py.
+struct WaveNetStreamSizes {
+  std::int64_t weight_floats;
+  std::int64_t ring_floats; // of one stream
+  std::int32_t array_count;
+  std::int32_t conv_count;
+  std::int32_t widest_quads; // 1 to 4
+};
+
 struct WaveNetStreamArguments {
   const float* x; // [streams][frames]
   float* y;
@@ -35,18 +44,13 @@ struct WaveNetStreamArguments {
   std::int64_t* position;      // [streams]
   std::int64_t streams;
   std::int64_t frames;
-  std::int64_t weight_floats;
-  std::int64_t ring_floats;
-  std::int32_t array_count;
-  std::int32_t conv_count;
-  std::int32_t widest_quads; // 1 to 4
+  WaveNetStreamSizes sizes;
 };
 
 // One block of every stream. Runs on `stream`; throws std::runtime_error.
 void wavenet_stream(const WaveNetStreamArguments& arguments, void* stream);
 
 // How many streams a thread block of the current device can hold; 0: the network does not fit.
-int wavenet_stream_streams_per_block(std::int64_t weight_floats, int array_count, int conv_count,
-                                     int widest_quads);
+int wavenet_stream_streams_per_block(const WaveNetStreamSizes& sizes);
 
 } // namespace bunraku_kernels

@@ -1,4 +1,4 @@
-#include "wavenet_sample/wavenet_sample.hpp"
+#include "wavenet_sample/cpu/sampler.hpp"
 
 #include <algorithm>
 #include <cmath>

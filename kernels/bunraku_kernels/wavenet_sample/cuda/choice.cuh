@@ -4,7 +4,7 @@
 #include "cuda/philox.hpp"
 #include "cuda/platform.cuh"
 #include "cuda/warp.cuh"
-#include "wavenet_sample/wavenet_sample_plan.hpp" // WaveNetOutput
+#include "wavenet_sample/network.hpp" // WaveNetOutput
 
 namespace bunraku_kernels {
 

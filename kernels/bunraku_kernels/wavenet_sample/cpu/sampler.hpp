@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "core/aligned_buffer.hpp"
-#include "wavenet_sample/packed_bytes.hpp"
-#include "wavenet_sample/wavenet_sample_plan.hpp"
+#include "wavenet_sample/cpu/packed_bytes.hpp"
+#include "wavenet_sample/cpu/plan.hpp"
 
 namespace bunraku_kernels {
 
@@ -19,23 +19,6 @@ struct WaveNetShape {
   int hidden;
   int outputs;
   std::vector<int> dilations;
-};
-
-// Row-major float32 of the shapes that WaveNetWeights (weights.py) documents.
-struct WaveNetTensors {
-  const float* input_previous;
-  const float* input_current;
-  const float* input_bias; // null for codes
-  const float* past;
-  const float* current;
-  const float* residual;
-  const float* residual_bias;
-  const float* skip;
-  const float* skip_bias;
-  const float* out;
-  const float* out_bias;
-  const float* end;
-  const float* end_bias;
 };
 
 // Instruction sets that the kernels have here, best first: "avx512ext" (AVX-512 with products of

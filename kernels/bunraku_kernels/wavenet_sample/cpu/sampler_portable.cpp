@@ -4,7 +4,7 @@
 #include <cstring>
 #include <utility>
 
-#include "wavenet_sample/wavenet_sample_plan.hpp"
+#include "wavenet_sample/cpu/plan.hpp"
 
 // The vector type first, then what is written over it.
 #include "core/simd_portable.hpp"
@@ -62,9 +62,9 @@ constexpr int tile_vectors(int columns) {
 } // namespace
 } // namespace bunraku
 
-#include "wavenet_sample/sample_product.inl"
+#include "wavenet_sample/cpu/product.inl"
 
-#include "wavenet_sample/sample_choice.inl"
+#include "wavenet_sample/cpu/choice.inl"
 
 namespace bunraku_kernels {
 namespace {
@@ -112,7 +112,7 @@ struct Int8Dot {
 } // namespace
 } // namespace bunraku_kernels
 
-#include "wavenet_sample/wavenet_sample.inl"
+#include "wavenet_sample/cpu/frames.inl"
 
 namespace bunraku_kernels {
 

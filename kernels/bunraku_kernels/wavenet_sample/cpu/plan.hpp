@@ -5,9 +5,9 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace bunraku_kernels {
+#include "wavenet_sample/network.hpp"
 
-enum class WaveNetOutput { Categorical, Logistic, Gaussian };
+namespace bunraku_kernels {
 
 constexpr int kTileVectors = 8; // of outputs
 constexpr int kMaxPastFrames = 8;

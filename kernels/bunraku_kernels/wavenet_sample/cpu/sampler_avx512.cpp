@@ -5,16 +5,16 @@
 #include <cstring>
 #include <utility>
 
-#include "wavenet_sample/wavenet_sample_plan.hpp"
+#include "wavenet_sample/cpu/plan.hpp"
 
 // The vector type first, then what is written over it.
 #include "core/simd_avx512.hpp"
 
-#include "wavenet_sample/simd_sample_avx512.hpp"
+#include "wavenet_sample/cpu/pairs_avx512.hpp"
 
-#include "wavenet_sample/sample_product.inl"
+#include "wavenet_sample/cpu/product.inl"
 
-#include "wavenet_sample/sample_choice.inl"
+#include "wavenet_sample/cpu/choice.inl"
 
 namespace bunraku_kernels {
 namespace {
@@ -58,7 +58,7 @@ struct Int8Dot {
 } // namespace
 } // namespace bunraku_kernels
 
-#include "wavenet_sample/wavenet_sample.inl"
+#include "wavenet_sample/cpu/frames.inl"
 
 namespace bunraku_kernels {
 

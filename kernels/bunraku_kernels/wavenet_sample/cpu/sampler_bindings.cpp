@@ -4,9 +4,9 @@
 
 #include <pybind11/stl.h>
 
-#include "bindings.hpp"
-#include "wavenet_sample/read_bandwidth.hpp"
-#include "wavenet_sample/wavenet_sample.hpp"
+#include "wavenet_sample/cpu/read_bandwidth.hpp"
+#include "wavenet_sample/cpu/sampler.hpp"
+#include "wavenet_sample/tensor_addresses.hpp"
 
 namespace py = pybind11;
 
@@ -58,15 +58,9 @@ std::unique_ptr<Sampler> make_sampler(int output, int residual, int skip, int hi
                                       std::vector<int> dilations,
                                       const std::vector<std::uintptr_t>& tensors, int weight_type,
                                       const std::string& isa) {
-  if (tensors.size() != 13)
-    throw std::invalid_argument("13 tensor addresses are wanted, in the order of WaveNetWeights");
-  const auto tensor = [&](std::size_t i) { return at<const float>(tensors[i]); };
-  return std::make_unique<Sampler>(
-      WaveNetShape{static_cast<WaveNetOutput>(output), residual, skip, hidden, outputs,
-                   std::move(dilations)},
-      WaveNetTensors{tensor(0), tensor(1), tensor(2), tensor(3), tensor(4), tensor(5), tensor(6),
-                     tensor(7), tensor(8), tensor(9), tensor(10), tensor(11), tensor(12)},
-      static_cast<WeightType>(weight_type), isa);
+  return std::make_unique<Sampler>(WaveNetShape{static_cast<WaveNetOutput>(output), residual, skip,
+                                                hidden, outputs, std::move(dilations)},
+                                   tensors_at(tensors), static_cast<WeightType>(weight_type), isa);
 }
 
 } // namespace

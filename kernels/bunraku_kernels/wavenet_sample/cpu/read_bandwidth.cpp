@@ -1,10 +1,10 @@
-#include "wavenet_sample/read_bandwidth.hpp"
+#include "wavenet_sample/cpu/read_bandwidth.hpp"
 
 #include <algorithm>
 #include <chrono>
 
-#include "wavenet_sample/packed_bytes.hpp"
-#include "wavenet_sample/wavenet_sample.hpp"
+#include "wavenet_sample/cpu/packed_bytes.hpp"
+#include "wavenet_sample/cpu/sampler.hpp"
 
 namespace bunraku_kernels {
 

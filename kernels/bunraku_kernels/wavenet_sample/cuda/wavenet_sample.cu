@@ -9,7 +9,7 @@
 // On the critical path of a sample are only the products with a layer's current input and with its
 // gated units. Past taps are multiplied a sample ahead, and the skip products are made after the
 // layer's result was handed on.
-#include "wavenet_sample/wavenet_sample_launch.hpp"
+#include "wavenet_sample/cuda/launch.hpp"
 
 #include <algorithm>
 #include <stdexcept>
@@ -17,7 +17,7 @@
 #include <type_traits>
 
 #include "cuda/element.cuh"
-#include "wavenet_sample/wavenet_sample_block.cuh"
+#include "wavenet_sample/cuda/block.cuh"
 
 // Parameters that are read where the launch put them, never copied.
 #if defined(BUNRAKU_CUDA_EMULATED)
@@ -100,7 +100,7 @@ void pack_matrix(const SampleMatrix& m, const float* from, int halves, int chann
 }
 
 template <class Weight>
-void pack_all(const SampleShape& shape, const SampleWeights& w, unsigned char* packed) {
+void pack_all(const SampleShape& shape, const WaveNetTensors& w, unsigned char* packed) {
   const PackedLayout p = packed_layout(shape);
   const int r = shape.residual, s = shape.skip;
   for (int i = 0; i < shape.layers; ++i) {
@@ -277,13 +277,13 @@ int shared_capacity() {
 
 } // namespace
 
-void pack_wavenet_sample(const SampleShape& shape, const SampleWeights& weights, void* packed) {
+void pack_wavenet_sample(const SampleShape& shape, const WaveNetTensors& tensors, void* packed) {
   auto* bytes = static_cast<unsigned char*>(packed);
   std::fill_n(bytes, packed_layout(shape).bytes, static_cast<unsigned char>(0));
   if (shape.lanes == WeightVector<float>::kLanes)
-    pack_all<float>(shape, weights, bytes);
+    pack_all<float>(shape, tensors, bytes);
   else
-    pack_all<__nv_bfloat16>(shape, weights, bytes);
+    pack_all<__nv_bfloat16>(shape, tensors, bytes);
 }
 
 SampleLaunchPlan plan_wavenet_sample(const SampleShape& shape, int batch,

@@ -3,7 +3,7 @@
 
 #include "cuda/platform.cuh"
 #include "cuda/warp.cuh"
-#include "wavenet_sample/wavenet_sample_cuda_plan.hpp"
+#include "wavenet_sample/cuda/plan.hpp"
 
 namespace bunraku_kernels {
 

@@ -1,4 +1,4 @@
-#include "wavenet_sample/packed_bytes.hpp"
+#include "wavenet_sample/cpu/packed_bytes.hpp"
 
 #include <algorithm>
 #include <cstring>

@@ -1,5 +1,5 @@
 // The layers and the loop over frames, over what the unit included before: the Vec of its simd
-// header, sample_product.inl, sample_choice.inl and its own Dot classes.
+// header, product.inl, choice.inl and its own Dot classes.
 
 namespace bunraku_kernels {
 namespace {

@@ -3,29 +3,13 @@
 
 #include <cstdint>
 
-#include "wavenet_sample/wavenet_sample_cuda_plan.hpp"
+#include "wavenet_sample/cuda/plan.hpp"
+#include "wavenet_sample/network.hpp"
 
 namespace bunraku_kernels {
 
-// Row-major float32 in host memory, of the shapes that WaveNetWeights (weights.py) documents.
-struct SampleWeights {
-  const float* input_previous;
-  const float* input_current;
-  const float* input_bias; // null for codes
-  const float* past;
-  const float* current;
-  const float* residual;
-  const float* residual_bias;
-  const float* skip;
-  const float* skip_bias;
-  const float* out;
-  const float* out_bias;
-  const float* end;
-  const float* end_bias;
-};
-
 // Fills packed_layout(shape).bytes at `packed`, in host memory.
-void pack_wavenet_sample(const SampleShape& shape, const SampleWeights& weights, void* packed);
+void pack_wavenet_sample(const SampleShape& shape, const WaveNetTensors& tensors, void* packed);
 
 enum class SampleTransport : int { Auto = 0, Cluster = 1, Grid = 2 };
 

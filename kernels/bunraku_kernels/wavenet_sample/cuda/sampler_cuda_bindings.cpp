@@ -1,16 +1,19 @@
+#include <array>
+
 #include <pybind11/stl.h>
 
-#include "bindings.hpp"
-#include "wavenet_sample/wavenet_sample_launch.hpp"
+#include "wavenet_sample/cuda/launch.hpp"
+#include "wavenet_sample/tensor_addresses.hpp"
 
 namespace py = pybind11;
 using namespace bunraku_kernels;
 
 namespace {
 
-SampleShape shape_of(int residual, int skip, int hidden, int outputs, int layers, int classes,
-                     int lanes) {
-  return {residual, skip, hidden, outputs, layers, classes, lanes};
+using SizeList = std::array<int, 7>; // PackedWeights.sizes: the members of SampleShape
+
+SampleShape shape_of(const SizeList& list) {
+  return {list[0], list[1], list[2], list[3], list[4], list[5], list[6]};
 }
 
 void bind_plan(py::module_& module) {
@@ -41,40 +44,26 @@ BUNRAKU_BINDINGS(module) {
   bind_plan(module);
   module.def(
       "plan_wavenet_sample",
-      [](int residual, int skip, int hidden, int outputs, int layers, int classes, int lanes,
-         int batch, int transport, int blocks, int pipelines, int group_streams, int capacity) {
+      [](const SizeList& sizes, int batch, int transport, int blocks, int pipelines,
+         int group_streams, int capacity) {
         return plan_wavenet_sample(
-            shape_of(residual, skip, hidden, outputs, layers, classes, lanes), batch,
+            shape_of(sizes), batch,
             {static_cast<SampleTransport>(transport), blocks, pipelines, group_streams, capacity});
       },
-      py::arg("residual"), py::arg("skip"), py::arg("hidden"), py::arg("outputs"),
-      py::arg("layers"), py::arg("classes"), py::arg("lanes"), py::arg("batch"),
-      py::arg("transport") = 0, py::arg("blocks") = 0, py::arg("pipelines") = 0,
-      py::arg("group_streams") = 0, py::arg("capacity") = 0,
+      py::arg("sizes"), py::arg("batch"), py::arg("transport") = 0, py::arg("blocks") = 0,
+      py::arg("pipelines") = 0, py::arg("group_streams") = 0, py::arg("capacity") = 0,
       "For the current device; zeros let the planner choose. See SampleWishes.");
   module.def(
       "wavenet_sample_bytes",
-      [](int residual, int skip, int hidden, int outputs, int layers, int classes, int lanes) {
-        return packed_layout(shape_of(residual, skip, hidden, outputs, layers, classes, lanes))
-            .bytes;
-      },
-      py::arg("residual"), py::arg("skip"), py::arg("hidden"), py::arg("outputs"),
-      py::arg("layers"), py::arg("classes"), py::arg("lanes"), "Size of the packed weights.");
+      [](const SizeList& sizes) { return packed_layout(shape_of(sizes)).bytes; }, py::arg("sizes"),
+      "Size of the packed weights.");
   module.def(
       "pack_wavenet_sample",
-      [](int residual, int skip, int hidden, int outputs, int layers, int classes, int lanes,
-         const std::vector<std::uintptr_t>& tensors, std::uintptr_t packed) {
-        if (tensors.size() != 13)
-          throw py::value_error("13 tensor addresses are wanted, in the order of WaveNetWeights");
-        const auto t = [&](std::size_t i) { return at<const float>(tensors[i]); };
-        pack_wavenet_sample(
-            shape_of(residual, skip, hidden, outputs, layers, classes, lanes),
-            {t(0), t(1), t(2), t(3), t(4), t(5), t(6), t(7), t(8), t(9), t(10), t(11), t(12)},
-            at<void>(packed));
+      [](const SizeList& sizes, const std::vector<std::uintptr_t>& tensors, std::uintptr_t packed) {
+        pack_wavenet_sample(shape_of(sizes), tensors_at(tensors), at<void>(packed));
       },
-      py::arg("residual"), py::arg("skip"), py::arg("hidden"), py::arg("outputs"),
-      py::arg("layers"), py::arg("classes"), py::arg("lanes"), py::arg("tensors"),
-      py::arg("packed"), "Packs float32 tensors in host memory; see SampleWeights.");
+      py::arg("sizes"), py::arg("tensors"), py::arg("packed"),
+      "Packs float32 tensors in host memory; see WaveNetTensors.");
   module.def(
       "wavenet_sample",
       [](const SampleLaunchPlan& plan, std::uintptr_t packed, std::uintptr_t condition,

@@ -119,11 +119,15 @@ def table(result: Mapping[str, Any]) -> str:
     """The result as a page of Markdown."""
     lines = ["# Kernels on " + result["machine"]["device"], ""]
     lines += [f"{key}: {value}" for key, value in result["machine"].items() if key != "device"]
-    roof = result["roofs"]
-    lines += ["", f"Roofs measured in the same run: copy {roof['copy'] / 1e9:.0f} GB/s, fp32 "
-              f"{roof['fp32'] / 1e12:.2f} TFLOP/s, half {roof['half'] / 1e12:.2f} TFLOP/s.", "",
-              "| operator | case | impl | p50 us | p99 us | p99.9 us | GB/s | GFLOP/s | of floor |",
-              "|---|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    if roof := result["roofs"]:  # none where the deadline came before the first case
+        lines += ["", f"Roofs measured in the same run: copy {roof['copy'] / 1e9:.0f} GB/s, fp32 "
+                  f"{roof['fp32'] / 1e12:.2f} TFLOP/s, "
+                  f"half {roof['half'] / 1e12:.2f} TFLOP/s."]  # fmt: skip
+    lines += [
+        "",
+        "| operator | case | impl | p50 us | p99 us | p99.9 us | GB/s | GFLOP/s | of floor |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
     for row in result["figures"]:
         head = f"| {row['operator']} | {row['case']} | {row['impl']} |"
         if "error" in row:
@@ -139,6 +143,8 @@ def table(result: Mapping[str, Any]) -> str:
         verdict = "reached" if row["reached"] else "SHORT"
         figures = f"{row['asked']} | {row['measured']} | {verdict}"
         lines.append(f"| {row['what']} | {row['case']} ({row['impl']}) | {figures} |")
+    if result["left_out"]:
+        lines += ["", f"Left out for want of time: {'; '.join(result['left_out'])}."]
     return "\n".join(lines) + "\n"
 
 
@@ -170,7 +176,7 @@ def run_all(
         write(result, out)
         if not recovered(device):
             until = -float("inf")
-    if result["figures"]:
+    if result["figures"] or result["left_out"]:
         write(result, out)
     return result
 
@@ -187,10 +193,11 @@ def recovered(device: torch.device) -> bool:
     return True
 
 
-def write(result: Mapping[str, Any], out: Path) -> None:
+def write(result: Mapping[str, Any], out: Path, foot: str = "") -> None:
+    """`foot`: Markdown below the figures."""
     out.parent.mkdir(parents=True, exist_ok=True)
     _replace(out.with_suffix(".json"), json.dumps(result, indent=1) + "\n")
-    _replace(out.with_suffix(".md"), table(result))
+    _replace(out.with_suffix(".md"), table(result) + (f"\n{foot}" if foot else ""))
 
 
 def _replace(path: Path, text: str) -> None:
@@ -222,7 +229,7 @@ def main() -> int:
     out = arguments.out or RESULTS / f"kernels_{device.type}{part}"
     until = time.monotonic() + arguments.budget
     result = run_all(device, arguments.operator, arguments.seconds, until, out)
-    if not result["figures"]:
+    if not result["figures"] and not result["left_out"]:
         print(
             f"no case for {device.type} among {arguments.operator}: nothing written",
             file=sys.stderr,

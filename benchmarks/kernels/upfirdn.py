@@ -141,7 +141,7 @@ def _on_cpu() -> Case:
         settings = SAMPLINGS["up 2"]
         return {
             "reference": lambda: upfirdn(x, f.to(device), impl="reference", **settings),
-            "cudnn": lambda: convolved(x, weight, None, **settings),
+            "conv_transpose": lambda: convolved(x, weight, None, **settings),
         }
 
     moved = channels * 5 * size * size * 4

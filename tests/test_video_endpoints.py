@@ -328,7 +328,8 @@ def test_a_missing_package_is_named_with_its_remedy(
         return real(name, package)
 
     monkeypatch.setattr("bunraku.packages.importlib.import_module", without)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'bunraku\[(video|virtualcam)\]'"):
+    remedy = r"pip install 'bunraku\[(video|virtualcam)\]'"
+    with pytest.raises(MissingDependencyError, match=remedy):
         make(tmp_path)
 
 

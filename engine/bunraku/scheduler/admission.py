@@ -159,24 +159,29 @@ class Admission:
             self._booked[wanted.demand.session, wanted.demand.lane] = wanted
         return fits
 
-    def _free_ns(self, demand: Demand) -> int:
-        """The dearest cost that would still be admitted, to a microsecond."""
+    def _free_ns(self, demand: Demand, stride: int) -> int:
+        """The dearest cost, in one piece every `stride` periods, that would still be admitted; to a
+        microsecond."""
         least, most = 0, demand.period_ns
         while most - least > 1000:
             middle = (least + most) // 2
-            probe = Demand(demand.session, demand.lane, demand.period_ns, (middle,))
+            probe = Demand(
+                demand.session, demand.lane, demand.period_ns, (middle,), strides=(stride,)
+            )
             least, most = (middle, most) if self._fits(Booking(probe, 0)) else (least, middle)
-        return least
+        return least * stride
 
     def _refusal(self, demand: Demand) -> str:
         lane = demand.lane
         others = self._others(lane, demand.session)
+        lowest = Booking(demand, len(demand.rung_costs_ns) - 1)
         what = {Lane.AUDIO: "block", Lane.VIDEO: "frame"}[lane]
-        lowest = " at its lowest quality" if len(demand.rung_costs_ns) > 1 else ""
+        each = f"each {what}" if lowest.stride == 1 else f"one {what} in {lowest.stride}"
+        quality = " at its lowest quality" if len(demand.rung_costs_ns) > 1 else ""
         return (
-            f"session '{demand.session}' needs {min(demand.rung_costs_ns) / NS_PER_MS:.1f} ms for"
-            f" each {what}{lowest}, every {demand.period_ns / NS_PER_MS:.1f} ms;"
-            f" {self._free_ns(demand) / NS_PER_MS:.1f} ms are free"
+            f"session '{demand.session}' needs {lowest.cost_ns / NS_PER_MS:.1f} ms for {each}"
+            f"{quality}, every {lowest.period_ns / NS_PER_MS:.1f} ms;"
+            f" {self._free_ns(demand, lowest.stride) / NS_PER_MS:.1f} ms are free"
             f" ({len(others)} other {lane.name.lower()} sessions use {100 * load_of(others):.0f} %"
             f" of a thread, allowed are {100 * self._shares[lane]:.0f} %): {REMEDY[lane]}"
         )

@@ -109,6 +109,7 @@ setup(
             "samples/**/*",
             "presets/*.toml",
             "serving/page/**/*",
+            "serving/presets/*.toml",
             "lib/*",
             "include/**/*",
         ],

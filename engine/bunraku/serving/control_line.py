@@ -1,0 +1,173 @@
+"""The WebSocket that is a session: JSON both ways. The session begins and ends with it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from typing import Any
+
+from bunraku.effects.audio.native_model import pack_names
+from bunraku.effects.audio.python_effect import catalogue as audio_catalogue
+from bunraku.errors import BunrakuError, OverloadError
+from bunraku.serving import messages
+from bunraku.serving.effect_schema import effect_schemas, readable
+from bunraku.serving.limits import CONTROL_BURST, CONTROL_MESSAGES_PER_S, MOST_WAITING_MESSAGES
+from bunraku.serving.message_rate import Faults, TokenBucket
+from bunraku.serving.visitors import Visitor, Visitors
+
+FIGURES_S = 0.1
+MOST_TEXT = 600
+TRY_LATER, POLICY = 1013, 1008
+
+
+class ControlLine:
+    """socket: a Starlette WebSocket, not yet accepted."""
+
+    def __init__(self, socket: Any, visitors: Visitors) -> None:
+        self._socket = socket
+        self._visitors = visitors
+        self._faults = Faults()
+        self._rate = TokenBucket(CONTROL_MESSAGES_PER_S, CONTROL_BURST)
+        self._waiting: deque[dict[str, Any]] = deque()
+        self._something = asyncio.Event()
+        self._visitor: Visitor | None = None
+
+    async def run(self) -> None:
+        """Until the tab closes, or is too often wrong."""
+        await self._socket.accept()
+        try:
+            self._visitor = self._visitors.enter(self._say)
+        except OverloadError as error:
+            await self._socket.send_json({"type": "error", "text": str(error)})
+            await self._socket.close(TRY_LATER)
+            return
+        except BunrakuError as error:
+            await self._socket.send_json({"type": "error", "text": str(error)})
+            await self._socket.close(POLICY)
+            return
+        tasks = [asyncio.create_task(work) for work in (self._write(), self._tell_figures())]
+        try:
+            await self._serve(self._visitor)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await self._visitors.leave(self._visitor)
+
+    async def _serve(self, visitor: Visitor) -> None:
+        self._tell(self._welcome(visitor))
+        try:
+            await visitor.begin(self._visitors.settings.shelf.first)
+        except BunrakuError as error:
+            self._say(str(error))
+        self._tell(visitor.desk.state())
+        while True:
+            message = await self._socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            try:
+                await self._take(visitor, message.get("text"))
+            except BunrakuError as error:
+                self._tell({"type": "error", "text": str(error)[:MOST_TEXT]})
+            if self._faults.too_many:
+                await self._socket.close(POLICY, "too many malformed messages")
+                return
+
+    async def _take(self, visitor: Visitor, text: str | None) -> None:
+        if not self._rate.allows(time.monotonic_ns()):
+            self._fault()
+            raise OverloadError(f"more than {CONTROL_MESSAGES_PER_S:.0f} messages in a second")
+        try:
+            message = messages.read_control(text or "")
+        except BunrakuError:
+            self._fault()
+            raise
+        if isinstance(message, messages.Ping):
+            self._tell({"type": "pong", "browser_ms": message.browser_ms})
+            return
+        try:
+            await self._obey(visitor, message)
+        finally:
+            self._tell(visitor.desk.state())
+
+    def _fault(self) -> None:
+        self._faults.add()
+        self._visitors.metrics.count_fault()
+
+    async def _obey(self, visitor: Visitor, message: Any) -> None:
+        desk = visitor.desk
+        match message:
+            case messages.Offer():
+                self._tell({"type": "answer", "sdp": await visitor.offer(message)})
+            case messages.HangUp():
+                await visitor.hang_up()
+            case messages.SetEffects():
+                await visitor.change(lambda: desk.set_effects(message.effects))
+            case messages.ChangeEffect():
+                await visitor.change(lambda: desk.change_effect(message.name, message.settings))
+            case messages.SetVoice():
+                await visitor.change(lambda: desk.set_voice(message.model, message.effects))
+            case messages.ChoosePreset():
+                await visitor.change(lambda: desk.choose_preset(message.name))
+            case messages.Record(on=True):
+                await visitor.change(desk.record)
+            case messages.Record(on=False):
+                await self._finish_recording(visitor)
+
+    async def _finish_recording(self, visitor: Visitor) -> None:
+        name = await visitor.change(visitor.desk.finish_recording)
+        if name is not None:
+            address = f"/recordings/{visitor.key}/{name}"
+            self._tell({"type": "recorded", "name": name, "address": address})
+
+    # ---- what goes out --------------------------------------------------------------------------
+
+    def _welcome(self, visitor: Visitor) -> dict[str, Any]:
+        settings = self._visitors.settings
+        return {
+            "type": "welcome",
+            "key": visitor.key,
+            "presets": list(settings.shelf.names),
+            "voices": pack_names(),
+            "voice_effects": [
+                {"name": kind.name, "title": readable(kind.name), "summary": kind.summary}
+                for kind in audio_catalogue().values()
+            ],
+            "effects": effect_schemas(),
+            "records": settings.recordings is not None,
+            "browser_devices": visitor.browser_is_microphone,
+            "picture": visitor.browser_is_microphone or visitor.desk.picture is not None,
+        }
+
+    def _say(self, text: str) -> None:
+        self._tell({"type": "said", "text": text[:MOST_TEXT]})
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        """Queued; to a page that does not read, figures and the oldest are left out."""
+        if len(self._waiting) >= MOST_WAITING_MESSAGES:
+            self._waiting.popleft()
+        self._waiting.append(message)
+        self._something.set()
+
+    async def _write(self) -> None:
+        with contextlib.suppress(Exception):  # the reader notices a closed socket, and ends it all
+            while True:
+                await self._something.wait()
+                self._something.clear()
+                while self._waiting:
+                    await self._socket.send_json(self._waiting.popleft())
+
+    async def _tell_figures(self) -> None:
+        assert self._visitor is not None, "the session is open"
+        visitor = self._visitor
+        while True:
+            await asyncio.sleep(FIGURES_S)
+            if len(self._waiting) < MOST_WAITING_MESSAGES // 2:
+                self._tell(visitor.desk.figures())
+            if visitor.desk.recording_needs_end:
+                try:
+                    await self._finish_recording(visitor)
+                except BunrakuError as error:
+                    self._say(str(error))
+                self._tell(visitor.desk.state())

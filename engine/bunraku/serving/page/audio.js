@@ -1,0 +1,41 @@
+// The microphone through the server and back: worklet, worker, and what is heard.
+export class Voice {
+  constructor(onFigures, onTrouble) {
+    this.onFigures = onFigures;
+    this.onTrouble = onTrouble;
+    this.listening = false;
+  }
+
+  async start(stream, address) {
+    this.context = new AudioContext({ latencyHint: "interactive" });
+    await this.context.audioWorklet.addModule("/page/audio_worklet.js");
+    await this.context.resume();
+    const context = this.context;
+    this.source = context.createMediaStreamSource(stream);
+    this.bridge = new AudioWorkletNode(context, "bunraku-bridge", { outputChannelCount: [1] });
+    this.bridge.port.onmessage = ({ data }) => this.onFigures(data);
+    this.heard = context.createGain();
+    this.heard.gain.value = this.listening ? 1 : 0;
+    this.source.connect(this.bridge).connect(this.heard).connect(context.destination);
+    const { port1, port2 } = new MessageChannel();
+    this.worker = new Worker("/page/audio_worker.js");
+    this.worker.onmessage = ({ data }) => this.onTrouble(data.error || data.closed);
+    this.worker.postMessage({ port: port2, address, rate: context.sampleRate }, [port2]);
+    this.bridge.port.postMessage({ link: port1 }, [port1]);
+  }
+
+  listen(on) {
+    this.listening = on;
+    if (this.heard) this.heard.gain.setTargetAtTime(on ? 1 : 0, this.context.currentTime, 0.02);
+  }
+
+  async stop() {
+    if (this.worker) {
+      this.worker.onmessage = null;
+      this.worker.postMessage({ stop: true });
+    }
+    if (this.source) this.source.disconnect();
+    if (this.context) await this.context.close();
+    this.worker = this.source = this.context = this.heard = null;
+  }
+}

@@ -1,0 +1,145 @@
+// The chain of picture effects: cards with controls made from each effect's schema.
+const SHOWN_AT_ONCE = 3;
+
+function element(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+
+export class Chain {
+  constructor(root, empty, add, schemas, control) {
+    this.root = root;
+    this.empty = empty;
+    this.control = control;
+    this.schemas = new Map(schemas.map((schema) => [schema.name, schema]));
+    this.effects = [];
+    this.cards = new Map();
+    add.append(...schemas.map(({ name, title, summary }) => new Option(title, name, false, false)));
+    add.onchange = () => {
+      if (add.value) this.send([...this.effects, { effect: add.value, settings: {}, name: null }]);
+      add.value = "";
+    };
+  }
+
+  send(effects) {
+    const wanted = effects.map(({ effect, settings, name }) => ({ effect, settings, kept: name }));
+    this.control.send({ type: "set_effects", effects: wanted });
+  }
+
+  // From the server: what is so. Cards are made anew only when the chain is another.
+  show(effects) {
+    const same = effects.map(({ name }) => name).join() === this.effects.map(({ name }) => name).join();
+    this.effects = effects;
+    this.empty.hidden = effects.length > 0;
+    if (!same) this.rebuild();
+    for (const { name, settings } of effects) this.cards.get(name).show(settings);
+  }
+
+  rebuild() {
+    this.cards = new Map(this.effects.map((effect, i) => [effect.name, this.card(effect, i)]));
+    this.root.replaceChildren(...[...this.cards.values()].map(({ node }) => node));
+  }
+
+  tiers(figures) {
+    for (const { name, tier, tiers, error, run_ms } of figures) {
+      const card = this.cards.get(name);
+      if (!card) continue;
+      card.badge.textContent = error ? "failed" : `${tier} · ${run_ms.toFixed(1)} ms`;
+      card.badge.className = `badge ${error ? "failed" : tiers.indexOf(tier) > 0 ? "lowered" : ""}`;
+      card.badge.title = error || `quality ${tier}; there is ${tiers.join(", ")}`;
+    }
+  }
+
+  card(effect, i) {
+    const schema = this.schemas.get(effect.effect) || { title: effect.name, summary: "", settings: [] };
+    const badge = element("span", { className: "badge" });
+    const controls = schema.settings.map((field) => this.field(effect.name, field));
+    const node = element("div", { className: "effect" });
+    node.dataset.effect = effect.name;
+    const tools = element("div", { className: "tools" });
+    if (i > 0) tools.append(this.tool("↑", `Move ${schema.title} up`, () => this.move(i)));
+    tools.append(this.tool("✕", `Remove ${schema.title}`, () => this.send(this.effects.filter((_, k) => k !== i))));
+    node.append(
+      element("div", { className: "row" }, element("div", {}, element("span", { className: "name", textContent: schema.title }), badge), tools),
+      element("p", { className: "fine", textContent: schema.summary }),
+      ...controls.slice(0, SHOWN_AT_ONCE).map(({ node: row }) => row),
+    );
+    if (controls.length > SHOWN_AT_ONCE) {
+      const more = element("details", { className: "more" }, element("summary", { textContent: "More settings" }));
+      more.append(...controls.slice(SHOWN_AT_ONCE).map(({ node: row }) => row));
+      node.append(more);
+    }
+    const show = (settings) => controls.forEach(({ name, show: put }) => name in settings && put(settings[name]));
+    return { node, badge, show };
+  }
+
+  tool(text, label, act) {
+    const button = element("button", { type: "button", textContent: text, title: label, onclick: act });
+    button.setAttribute("aria-label", label);
+    return button;
+  }
+
+  move(i) {
+    const effects = [...this.effects];
+    [effects[i - 1], effects[i]] = [effects[i], effects[i - 1]];
+    this.send(effects);
+  }
+
+  // What takes effect on opening needs the chain anew; all else changes from frame to frame.
+  change(effectName, { name, reopen }, value) {
+    const effect = this.effects.find((one) => one.name === effectName);
+    effect.settings = { ...effect.settings, [name]: value };
+    if (reopen) this.send(this.effects);
+    else this.control.sendSoon(`${effectName} ${name}`, { type: "change_effect", name: effectName, settings: { [name]: value } });
+  }
+
+  field(effectName, field) {
+    const { name, title, description = "" } = field;
+    const change = (value) => this.change(effectName, field, value);
+    const { input, output, show } =
+      field.type === "boolean" ? toggle(change) : field.enum ? choice(field.enum, change) : "minimum" in field ? slider(field, change) : text(change);
+    input.setAttribute("aria-label", title);
+    const node = element("label", { className: "control", title: description }, element("span", { textContent: title }), input);
+    if (output) node.append(output);
+    return { name, node, show };
+  }
+}
+
+function slider({ type, minimum, maximum }, change) {
+  const whole = type === "integer";
+  const input = element("input", { type: "range", min: minimum, max: maximum, step: whole ? 1 : (maximum - minimum) / 200 });
+  const output = element("output");
+  const text = (value) => (whole ? String(value) : Number(value).toFixed(2));
+  let held = false; // while a hand is on it, the server's echo must not move it
+  input.oninput = () => {
+    held = true;
+    output.textContent = text(input.value);
+    change(whole ? Math.round(input.value) : Number(input.value));
+  };
+  input.onchange = () => setTimeout(() => (held = false), 400);
+  const show = (value) => {
+    if (held) return;
+    input.value = value;
+    output.textContent = text(value);
+  };
+  return { input, output, show };
+}
+
+function toggle(change) {
+  const input = element("input", { type: "checkbox" });
+  input.onchange = () => change(input.checked);
+  return { input, show: (value) => (input.checked = value) };
+}
+
+function choice(values, change) {
+  const input = element("select", {}, ...values.map((value) => new Option(value)));
+  input.onchange = () => change(values[input.selectedIndex]);
+  return { input, show: (value) => (input.value = value) };
+}
+
+function text(change) {
+  const input = element("input", { type: "text", maxLength: 200 });
+  input.onchange = () => change(input.value);
+  return { input, show: (value) => (input.value = value ?? "") };
+}

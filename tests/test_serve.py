@@ -1,0 +1,603 @@
+"""`bunraku serve` without a browser: who is let in, what is refused, and a session by WebRTC."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import json
+import os
+import socket
+import struct
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from bunraku.errors import DeviceError, UserInputError
+
+pytest.importorskip("aiortc", reason="aiortc is missing: pip install 'bunraku[web]'")
+pytest.importorskip("starlette", reason="starlette is missing: pip install 'bunraku[web]'")
+pytest.importorskip("websockets", reason="websockets is missing: pip install 'bunraku[web]'")
+pytest.importorskip("prometheus_client", reason="prometheus-client is missing")
+pytest.importorskip("cv2", reason="OpenCV is missing: pip install 'bunraku[video]'")
+
+from bunraku.serving.access import AccessRules, split_host, token_for
+from bunraku.serving.aiortc_tuning import with_bitrates
+from bunraku.serving.audio_message import AudioMessage, read_audio_message, write_audio_message
+from bunraku.serving.browser_voice import BrowserVoice
+from bunraku.serving.effect_schema import effect_schemas, visitor_settings
+from bunraku.serving.message_rate import Faults, TokenBucket
+from bunraku.serving.messages import Offer, Ping, read_control
+from bunraku.serving.peer import check_offer
+from bunraku.serving.preset_shelf import PresetShelf
+from bunraku.serving.recent_latency import RecentLatency
+from bunraku.serving.server import serve
+from bunraku.serving.settings import ServeSettings, serve_settings
+
+RATE = 48_000
+TOKEN = "a-token-of-many-letters"
+
+
+# ---- messages ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", [0, 1])
+def test_a_block_of_sound_goes_there_and_back(form: int) -> None:
+    samples = np.linspace(-0.9, 0.9, 256, dtype=np.float32)[:, None]
+    data = write_audio_message(AudioMessage(samples, 7, RATE, form))
+    back = read_audio_message(data)
+    assert (back.sequence, back.sample_rate_hz, back.format) == (7, RATE, form)
+    np.testing.assert_allclose(back.samples, samples, atol=0 if form == 0 else 1 / 32_000)
+
+
+def test_what_is_no_block_of_sound_is_refused() -> None:
+    good = write_audio_message(AudioMessage(np.zeros((128, 1), np.float32), 0, RATE))
+    bad = [b"", good[:15], b"X" + good[1:], good[:-1], good + b"0", good[:4] + b"\x02" + good[5:]]
+    for frames, rate in ((127, RATE), (1025, RATE), (128, 7_999), (128, 192_001)):
+        header = struct.pack("<4sBBHII", b"BNKA", 0, 0, frames, 0, rate)
+        bad.append(header + bytes(4 * frames))
+    for data in bad:
+        with pytest.raises(UserInputError):
+            read_audio_message(data)
+
+
+def test_sound_that_is_not_finite_is_silence() -> None:
+    samples = np.array([np.nan, np.inf, -np.inf, 1e30] * 32, np.float32)[:, None]
+    back = read_audio_message(write_audio_message(AudioMessage(samples, 0, RATE))).samples
+    assert np.isfinite(back).all()
+    assert np.abs(back).max() <= 8.0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "null", "[]", "{", '{"type": "fly"}', '{"type": "record"}',
+        '{"type": "record", "on": 1}', '{"type": "ping", "browser_ms": NaN}',
+        '{"type": "record", "on": true, "more": 1}', '{"type": "choose_preset", "name": ""}',
+        json.dumps({"type": "offer", "sdp": "v=0", "width": 10_000, "height": 480, "rate_hz": 30}),
+        json.dumps({"type": "offer", "sdp": "x" * 70_000, "width": 64, "height": 48, "rate_hz": 1}),
+        json.dumps({"type": "set_effects", "effects": [{"effect": "beauty"}] * 17}),
+        json.dumps({"type": "change_effect", "name": "beauty", "settings": {"strength": [1]}}),
+        "[" * 50_000,
+    ],
+)  # fmt: skip
+def test_malformed_control_messages_are_refused_in_a_line(text: str) -> None:
+    with pytest.raises(UserInputError) as raised:
+        read_control(text)
+    assert len(str(raised.value)) < 600
+
+
+def test_well_formed_messages_are_read() -> None:
+    ping = read_control('{"type": "ping", "browser_ms": 12}')
+    assert isinstance(ping, Ping)
+    offer = {"type": "offer", "sdp": "v=0", "width": 640, "height": 480, "rate_hz": 30}
+    assert isinstance(read_control(json.dumps(offer)), Offer)
+
+
+def test_offers_of_many_parts_are_refused() -> None:
+    check_offer("v=0\nm=video 9\na=candidate:1\n")
+    for sdp in ("v=0\n", "m=video\n" * 5, "m=video\n" + "a=candidate:1\n" * 65):
+        with pytest.raises(UserInputError):
+            check_offer(sdp)
+
+
+def test_the_answer_names_bitrates() -> None:
+    sdp = "m=video 9 UDP 96\r\na=rtpmap:96 VP8/90000\r\na=sendrecv\r\n"
+    lines = with_bitrates(sdp).split("\r\n")
+    assert lines[2].startswith("a=fmtp:96 x-google-min-bitrate=")
+    assert lines[3] == "a=sendrecv"
+    assert with_bitrates("m=audio\r\n") == "m=audio\r\n"
+
+
+# ---- limits --------------------------------------------------------------------------------------
+
+
+def test_the_rate_of_messages_is_bounded() -> None:
+    bucket = TokenBucket(10.0, 5)
+    assert [bucket.allows(1) for _ in range(6)] == [True] * 5 + [False]
+    assert bucket.allows(1 + 100_000_000)
+    assert not bucket.allows(2 + 100_000_000)
+    faults = Faults(2)
+    faults.add()
+    assert not faults.too_many
+    faults.add()
+    assert faults.too_many
+
+
+def test_recent_latencies_are_forgotten() -> None:
+    recent = RecentLatency()
+    for k in range(100):
+        recent.add(k, (k + 1) * 1_000_000)
+    figures = recent.figures(100)
+    assert (figures.count, figures.p50, figures.p99) == (100, 51.0, 100.0)
+    assert recent.figures(10_000_000_000).count == 0
+
+
+def test_visitors_name_no_files() -> None:
+    with pytest.raises(UserInputError, match="preset"):
+        visitor_settings("neural", {"file": "/etc/passwd"}, None)
+    with pytest.raises(UserInputError):
+        visitor_settings("background_replace", {"picture": "../a.png"}, None)
+    assert visitor_settings("neural", {"file": "watercolour"}, None) == {"file": "watercolour"}
+
+
+def test_every_effect_offers_controls() -> None:
+    schemas = {schema["name"]: schema for schema in effect_schemas()}
+    assert "background_blur" in schemas
+    assert "background_replace" not in schemas, "it needs a file, which comes with a preset"
+    for schema in schemas.values():
+        for control in schema["settings"]:
+            assert control["description"]
+            assert control["type"] in {"number", "integer", "boolean", "string"}
+
+
+# ---- who is let in -------------------------------------------------------------------------------
+
+
+def scope(
+    kind: str = "http", method: str = "GET", path: str = "/", query: str = "", **headers: str
+):
+    named = {"host": "127.0.0.1:8470", **{k.replace("_", "-"): v for k, v in headers.items()}}
+    return {
+        "type": kind, "method": method, "path": path, "query_string": query.encode(),
+        "headers": [(k.encode(), v.encode()) for k, v in named.items() if v],
+    }  # fmt: skip
+
+
+def status(rules: AccessRules, **request: str) -> int:
+    refusal = rules.refusal(scope(**request))
+    return 200 if refusal is None else refusal.status
+
+
+def test_other_hosts_are_refused() -> None:
+    rules = AccessRules(8470)
+    assert status(rules) == 200
+    assert status(rules, host="localhost:8470") == 200
+    assert status(rules, host="[::1]:8470") == 200
+    for host in ("evil.example:8470", "127.0.0.1:80", "127.0.0.1", "192.168.1.2:8470", ""):
+        assert status(rules, host=host) == 421, host
+    wide = AccessRules(8470, TOKEN, False, frozenset({"studio.lan"}))
+    assert status(wide, host="192.168.1.2:8470", query=f"token={TOKEN}") == 200
+    assert status(wide, host="studio.lan:8470", query=f"token={TOKEN}") == 200
+    assert status(wide, host="evil.example:8470", query=f"token={TOKEN}") == 421
+    assert split_host("[::1]") == ("::1", 80)
+    assert split_host("a:b")[1] == -1
+
+
+def test_other_origins_are_refused() -> None:
+    rules = AccessRules(8470)
+    for request in ({"kind": "websocket"}, {"method": "POST"}):
+        assert status(rules, **request, origin="http://127.0.0.1:8470") == 200
+        for origin in ("", "null", "http://evil.example", "http://localhost:8470"):
+            assert status(rules, **request, origin=origin) == 403, origin
+
+
+def test_the_token_is_demanded() -> None:
+    rules = AccessRules(8470, TOKEN)
+    assert status(rules) == 401
+    assert status(rules, query="token=wrong") == 401
+    assert status(rules, query=f"token={TOKEN}") == 200
+    assert status(rules, cookie=f"bunraku_8470={TOKEN}") == 200
+    assert status(rules, cookie="bunraku_8470=wrong") == 401
+    assert status(rules, authorization=f"Bearer {TOKEN}") == 200
+    assert status(rules, path="/healthz") == 200
+    assert status(rules, path="/metrics") == 401
+
+
+def test_a_header_that_comes_twice_counts_as_none() -> None:
+    request = scope()
+    request["headers"].append((b"Host", b"evil.example"))
+    refusal = AccessRules(8470).refusal(request)
+    assert refusal is not None
+    assert refusal.status == 421
+
+
+def test_beyond_loopback_there_is_a_token() -> None:
+    assert token_for("127.0.0.1", None) is None
+    made = token_for("0.0.0.0", None)
+    assert made is not None
+    assert len(made) >= 32
+    for weak in ("short", "with a space in its middle"):
+        with pytest.raises(UserInputError, match="token"):
+            token_for("127.0.0.1", weak)
+
+
+def test_settings_are_checked(tmp_path: Path) -> None:
+    for wrong in (
+        {"max_sessions": 0}, {"port": 0}, {"recordings": tmp_path / "none"},
+        {"server_devices": True}, {"certificate": tmp_path}, {"presets": tmp_path / "none"},
+    ):  # fmt: skip
+        with pytest.raises(UserInputError):
+            serve_settings(**wrong)  # type: ignore[arg-type]
+
+
+def test_bundled_presets_are_sound() -> None:
+    shelf = PresetShelf()
+    assert shelf.faults == []
+    assert len(shelf.names) >= 5
+    for name in shelf.names:
+        shelf.find(name).effects()
+    with pytest.raises(UserInputError, match="Natural"):
+        shelf.find("nothing")
+
+
+# ---- a voice -------------------------------------------------------------------------------------
+
+
+def test_the_voice_is_transformed_block_by_block() -> None:
+    voice = BrowserVoice("radio")
+    tone = 0.4 * np.sin(2 * np.pi * 300 * np.arange(256 * 64) / RATE).astype(np.float32)
+    heard = [
+        voice.process(AudioMessage(tone[k : k + 256, None], k // 256, RATE)).samples
+        for k in range(0, len(tone), 256)
+    ]
+    spectrum = np.abs(np.fft.rfft(np.concatenate(heard)[-4096:, 0] * np.hanning(4096)))
+    base = round(300 * 4096 / RATE)
+    harmonics = max(spectrum[3 * base - 3 : 3 * base + 4].max(), spectrum[2 * base].max())
+    assert harmonics > 0.003 * spectrum.max(), "a radio distorts"
+    voice.choose("tape", "tape", ["ring_modulator"])
+    voice.process(AudioMessage(tone[:256, None], 70, RATE))
+    figures = voice.figures(time.monotonic_ns())
+    assert (figures.blocks, figures.lost, figures.model) == (65, 6, "tape")
+    with pytest.raises(UserInputError, match="44100"):
+        voice.process(AudioMessage(tone[:256, None], 71, 44_100))
+    with pytest.raises(UserInputError):
+        voice.choose("tape", "tape", ["no such effect"])
+    assert voice.effect_names == ("ring_modulator",)
+
+
+# ---- the whole server, with aiortc as the browser ------------------------------------------------
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
+
+
+@contextlib.asynccontextmanager
+async def serving(**wanted: Any) -> AsyncIterator[ServeSettings]:
+    settings = serve_settings(port=free_port(), **wanted)
+    stopping, ready = asyncio.Event(), asyncio.Event()
+    running = asyncio.create_task(serve(settings, stopping, ready.set))
+    waiting = asyncio.create_task(ready.wait())
+    await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    if running.done():
+        waiting.cancel()
+        await running
+    try:
+        yield settings
+    finally:
+        stopping.set()
+        await asyncio.wait_for(running, 10)
+
+
+def connect(settings: ServeSettings, path: str = "/control", origin: str | None = None) -> Any:
+    from websockets.asyncio.client import connect as dial
+
+    host = f"127.0.0.1:{settings.port}"
+    return dial(f"ws://{host}{path}", origin=origin or f"http://{host}", compression=None)
+
+
+async def until(line: Any, kind: str, timeout_s: float = 15.0) -> dict[str, Any]:
+    async def wait() -> dict[str, Any]:
+        while True:
+            message = json.loads(await line.recv())
+            if message["type"] == kind:
+                return dict(message)
+
+    return await asyncio.wait_for(wait(), timeout_s)
+
+
+def camera() -> Any:
+    import av
+    from aiortc import VideoStreamTrack
+
+    class Camera(VideoStreamTrack):
+        async def recv(self) -> Any:
+            pts, time_base = await self.next_timestamp()
+            pixels = np.full((120, 160, 3), 60, np.uint8)
+            pixels[:, :, 2] = 180  # red, for a look to change
+            frame = av.VideoFrame.from_ndarray(pixels, format="bgr24")
+            frame.pts, frame.time_base = pts, time_base
+            return frame
+
+    return Camera()
+
+
+@contextlib.asynccontextmanager
+async def calling(line: Any) -> AsyncIterator[Any]:
+    """The track that comes back."""
+    from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+
+    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    track = camera()
+    try:
+        peer.addTrack(track)
+        await peer.setLocalDescription(await peer.createOffer())
+        offer = {"type": "offer", "sdp": peer.localDescription.sdp}
+        await line.send(json.dumps({**offer, "width": 160, "height": 120, "rate_hz": 30}))
+        answer = await until(line, "answer")
+        await peer.setRemoteDescription(RTCSessionDescription(answer["sdp"], "answer"))
+        yield peer.getReceivers()[0].track
+    finally:
+        track.stop()
+        await peer.close()
+
+
+async def colour(track: Any, frames: int = 1) -> np.ndarray:
+    """Blue, green, red of the last of so many frames."""
+    picture = np.zeros((1, 1, 3), np.uint8)
+    for _ in range(frames):
+        picture = (await asyncio.wait_for(track.recv(), 10)).to_ndarray(format="bgr24")
+    return np.asarray(picture.mean(axis=(0, 1)))
+
+
+def in_loop(work: Callable[[], Awaitable[None]]) -> None:
+    asyncio.run(asyncio.wait_for(work(), 60))  # type: ignore[arg-type]
+
+
+def test_a_session_from_the_first_picture_to_the_recording(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with serving(recordings=tmp_path) as settings, connect(settings) as line:
+            welcome = await until(line, "welcome")
+            address = f"/audio?key={welcome['key']}"
+            async with calling(line) as track, connect(settings, address) as sound:
+                before = await colour(track, 5)
+                assert before[2] > before[0] + 60, "it is red"
+                block = write_audio_message(AudioMessage(np.zeros((256, 1), np.float32), 0, RATE))
+                for _ in range(40):
+                    await sound.send(block)
+                    assert len(await sound.recv()) == len(block)
+                await line.send('{"type": "record", "on": true}')
+                await line.send('{"type": "choose_preset", "name": "Night radio"}')
+                while (await until(line, "state"))["preset"] != "Night radio":
+                    pass
+                changed = 0.0
+                for _ in range(150):
+                    changed = float(np.abs(await colour(track) - before).max())
+                    if changed > 4:
+                        break
+                assert changed > 4, "the look changes the picture"
+                figures = await until(line, "figures")
+                assert figures["picture"]["shown"] > 5
+                assert figures["voice"]["blocks"] == 40
+                text = await fetch(settings, "/metrics")
+                assert b"bunraku_sessions 1.0" in text
+                assert b"bunraku_audio_block_seconds_count 40.0" in text
+                await line.send('{"type": "record", "on": false}')
+                recorded = await until(line, "recorded")
+                assert b"ftyp" in (await fetch(settings, recorded["address"]))
+                assert b"404" in await fetch(settings, "/recordings/x/" + recorded["name"])
+
+    in_loop(work)
+    assert pictures_in(next(tmp_path.glob("*.mp4"))) >= 3
+
+
+async def fetch(settings: ServeSettings, path: str) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", settings.port)
+    host = f"127.0.0.1:{settings.port}"
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+    try:
+        return await asyncio.wait_for(reader.read(), 10)
+    finally:
+        writer.close()
+
+
+def pictures_in(path: Path) -> int:
+    import av
+
+    with av.open(str(path)) as file:
+        return len(list(file.decode(video=0)))
+
+
+def test_the_server_s_end_leaves_a_recording_that_plays(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with serving(recordings=tmp_path) as settings:
+            line = await connect(settings)
+            await until(line, "welcome")
+            async with calling(line) as track:
+                await colour(track, 3)
+                await line.send('{"type": "record", "on": true}')
+                await colour(track, 15)
+                # the server is asked to end here, in the middle of all
+
+    in_loop(work)
+    assert pictures_in(next(tmp_path.glob("*.mp4"))) >= 3
+
+
+def test_a_thousand_malformed_messages_end_their_connection_only() -> None:
+    async def work() -> None:
+        from websockets.exceptions import ConnectionClosed
+
+        async with serving() as settings, connect(settings) as quiet:
+            await until(quiet, "welcome")
+            assert await flood(settings, "/control") == 1008
+            async with connect(settings) as owner:
+                key = (await until(owner, "welcome"))["key"]
+                assert await flood(settings, f"/audio?key={key}") == 1008
+            await quiet.send('{"type": "ping", "browser_ms": 5}')
+            assert (await until(quiet, "pong"))["browser_ms"] == 5
+
+            huge = await connect(settings)
+            await huge.send("x" * 200_000)
+            with pytest.raises(ConnectionClosed):
+                await drain(huge)
+
+    in_loop(work)
+
+
+async def drain(line: Any) -> None:
+    while True:
+        await line.recv()
+
+
+async def flood(settings: ServeSettings, path: str) -> int:
+    from websockets.exceptions import ConnectionClosed
+
+    errors = 0
+    line = await connect(settings, path)
+    try:
+        for k in range(1000):
+            await line.send("{" if k % 2 else b"nonsense")
+        while True:
+            errors += b"error" in (m if isinstance(m := await line.recv(), bytes) else m.encode())
+    except ConnectionClosed as end:
+        assert errors > 0
+        return int(end.rcvd.code) if end.rcvd else 0
+    finally:
+        await line.close()
+
+
+def test_sessions_are_limited_and_strangers_refused() -> None:
+    async def work() -> None:
+        from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+        async with serving(max_sessions=1) as settings, connect(settings) as line:
+            await until(line, "welcome")
+            async with connect(settings) as second:
+                assert "1 of 1" in (await until(second, "error"))["text"]
+                with pytest.raises(ConnectionClosed):
+                    await second.recv()
+            for path, origin in (("/control", "http://evil.example"), ("/audio?key=x", None)):
+                with pytest.raises(InvalidStatus):
+                    await connect(settings, path, origin)
+            bad = json.dumps(
+                {"type": "offer", "sdp": "m=video nonsense", "width": 160, "height": 120,
+                 "rate_hz": 30.0}
+            )  # fmt: skip
+            await line.send(bad)
+            assert "offer" in (await until(line, "error"))["text"]
+            await line.send('{"type": "record", "on": true}')
+            assert "--recordings" in (await until(line, "error"))["text"]
+
+    in_loop(work)
+
+
+def test_a_port_that_is_taken_is_said_in_a_line() -> None:
+    async def work() -> None:
+        async with serving() as settings:
+            with pytest.raises(DeviceError, match="--port"):
+                await serve(settings, asyncio.Event(), lambda: None)
+
+    in_loop(work)
+
+
+def test_ten_sessions_leave_nothing_behind() -> None:
+    """The whole of ten sessions twenty times is in benchmarks/browser_latency.py."""
+
+    async def visit(settings: ServeSettings) -> None:
+        async with connect(settings) as line:
+            await until(line, "welcome")
+            async with calling(line) as track:
+                await colour(track, 2)
+
+    async def work() -> None:
+        async with serving(max_sessions=10) as settings:
+            await asyncio.gather(*(visit(settings) for _ in range(2)))
+            before = await settled()
+            await asyncio.gather(*(visit(settings) for _ in range(10)))
+            for _ in range(100):
+                after = await settled()
+                if after[0] <= before[0] + 2 and after[1] <= before[1] + 2:
+                    break
+                await asyncio.sleep(0.05)
+            # the loop's own encoder threads may still be growing to their fixed number
+            assert after[0] <= before[0] + 2, [t.name for t in threading.enumerate()]
+            assert after[1] <= before[1] + 2, "file descriptors, and with them ports"
+
+    in_loop(work)
+
+
+async def settled() -> tuple[int, int]:
+    gc.collect()
+    await asyncio.sleep(0.1)
+    kept = [t for t in threading.enumerate() if not t.name.startswith(("asyncio", "bunraku-contr"))]
+    return len(kept), len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").is_dir() else 0
+
+
+STAGE = """
+name = "Stage"
+[voice]
+model = "tape"
+source = { type = "file", file = "tone.wav", loop = true }
+sink = { type = "none" }
+[picture]
+source = { type = "test", width = 160, height = 128 }
+"""
+
+
+def test_a_stage_is_watched_and_controlled(tmp_path: Path) -> None:
+    """The server's own devices: both pictures come from there, two tabs share one desk."""
+    from browser.fake_devices import write_wav
+
+    write_wav(tmp_path / "tone.wav", np.full(RATE, 0.1, np.float32))
+    (tmp_path / "stage.toml").write_text(STAGE)
+
+    async def work() -> None:
+        wanted = {"preset": tmp_path / "stage.toml", "recordings": tmp_path, "max_sessions": 2}
+        async with (
+            serving(server_devices=True, **wanted) as settings,
+            connect(settings) as line,
+            connect(settings) as other,
+        ):
+            assert not (await until(line, "welcome"))["browser_devices"]
+            await until(other, "welcome")
+            async with watching(line) as (before, after):
+                await colour(before, 3)
+                await colour(after, 3)
+                await line.send('{"type": "record", "on": true}')
+                message = {"type": "set_effects", "effects": [{"effect": "colour_look"}]}
+                await other.send(json.dumps(message))
+                assert len((await until(other, "state"))["effects"]) <= 1
+                await other.send('{"type": "set_voice", "model": "radio"}')
+                while (await until(other, "state"))["voice"]["model"] != "radio":
+                    pass
+                await colour(after, 10)
+                assert (await until(line, "figures"))["voice"]["blocks"] > 10
+                await line.send('{"type": "record", "on": false}')
+                await until(line, "recorded")
+
+    in_loop(work)
+    assert pictures_in(next(tmp_path.glob("*.mp4"))) >= 3
+
+
+@contextlib.asynccontextmanager
+async def watching(line: Any) -> AsyncIterator[list[Any]]:
+    from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+
+    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    try:
+        for _ in range(2):
+            peer.addTransceiver("video", direction="recvonly")
+        await peer.setLocalDescription(await peer.createOffer())
+        offer = {"type": "offer", "sdp": peer.localDescription.sdp}
+        await line.send(json.dumps({**offer, "width": 160, "height": 128, "rate_hz": 30}))
+        answer = await until(line, "answer")
+        await peer.setRemoteDescription(RTCSessionDescription(answer["sdp"], "answer"))
+        yield [receiver.track for receiver in peer.getReceivers()]
+    finally:
+        await peer.close()

@@ -30,13 +30,14 @@ from bunraku.serving.aiortc_tuning import with_bitrates
 from bunraku.serving.audio_message import AudioMessage, read_audio_message, write_audio_message
 from bunraku.serving.browser_voice import BrowserVoice
 from bunraku.serving.effect_schema import effect_schemas, visitor_settings
-from bunraku.serving.message_rate import Faults, TokenBucket
+from bunraku.serving.faults import Faults
 from bunraku.serving.messages import Offer, Ping, read_control
 from bunraku.serving.peer import check_offer
 from bunraku.serving.preset_shelf import PresetShelf
 from bunraku.serving.recent_latency import RecentLatency
 from bunraku.serving.server import serve
 from bunraku.serving.settings import ServeSettings, serve_settings
+from bunraku.streaming.rate_limit import RateLimit
 
 RATE = 48_000
 TOKEN = "a-token-of-many-letters"
@@ -117,7 +118,7 @@ def test_the_answer_names_bitrates() -> None:
 
 
 def test_the_rate_of_messages_is_bounded() -> None:
-    bucket = TokenBucket(10.0, 5)
+    bucket = RateLimit(10.0, 5)
     assert [bucket.allows(1) for _ in range(6)] == [True] * 5 + [False]
     assert bucket.allows(1 + 100_000_000)
     assert not bucket.allows(2 + 100_000_000)

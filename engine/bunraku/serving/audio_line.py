@@ -8,9 +8,10 @@ from typing import Any
 from bunraku.errors import BunrakuError, OverloadError
 from bunraku.serving.audio_message import read_audio_message, write_audio_message
 from bunraku.serving.browser_voice import BrowserVoice
+from bunraku.serving.faults import Faults
 from bunraku.serving.limits import AUDIO_BURST, AUDIO_MESSAGES_PER_S
-from bunraku.serving.message_rate import Faults, TokenBucket
 from bunraku.serving.metrics import ServeMetrics
+from bunraku.streaming.rate_limit import RateLimit
 
 POLICY = 1008
 
@@ -23,7 +24,7 @@ class AudioLine:
         self._voice = voice
         self._metrics = metrics
         self._faults = Faults()
-        self._rate = TokenBucket(AUDIO_MESSAGES_PER_S, AUDIO_BURST)
+        self._rate = RateLimit(AUDIO_MESSAGES_PER_S, AUDIO_BURST)
 
     async def run(self) -> None:
         """Until the browser ends it. Nothing is queued here: what the browser sends faster than it

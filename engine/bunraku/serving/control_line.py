@@ -13,9 +13,10 @@ from bunraku.effects.audio.python_effect import catalogue as audio_catalogue
 from bunraku.errors import BunrakuError, OverloadError
 from bunraku.serving import messages
 from bunraku.serving.effect_schema import effect_schemas, readable
+from bunraku.serving.faults import Faults
 from bunraku.serving.limits import CONTROL_BURST, CONTROL_MESSAGES_PER_S, MOST_WAITING_MESSAGES
-from bunraku.serving.message_rate import Faults, TokenBucket
 from bunraku.serving.visitors import Visitor, Visitors
+from bunraku.streaming.rate_limit import RateLimit
 
 FIGURES_S = 0.1
 MOST_TEXT = 600
@@ -29,7 +30,7 @@ class ControlLine:
         self._socket = socket
         self._visitors = visitors
         self._faults = Faults()
-        self._rate = TokenBucket(CONTROL_MESSAGES_PER_S, CONTROL_BURST)
+        self._rate = RateLimit(CONTROL_MESSAGES_PER_S, CONTROL_BURST)
         self._waiting: deque[dict[str, Any]] = deque()
         self._something = asyncio.Event()
         self._visitor: Visitor | None = None

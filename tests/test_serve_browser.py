@@ -102,13 +102,20 @@ def colours(page: Any, name: str) -> np.ndarray:
 
 
 def spectrum(page: Any) -> np.ndarray:
-    """Decibels to 5 kHz, relative to the loudest: the mean of some moments."""
+    """Decibels to 5 kHz, relative to the loudest: the most of some moments, for on a busy machine
+    there are gaps."""
     seen = []
     for _ in range(6):
         page.wait_for_timeout(80)
         seen.append(np.array(page.evaluate("spectrum()"), float))
-    mean = np.mean(seen, axis=0)
-    return np.maximum(mean - mean.max(), -70.0)
+    most = np.max(seen, axis=0)
+    return np.maximum(most - most.max(), -70.0)
+
+
+def distance(one: np.ndarray, other: np.ndarray) -> float:
+    """Mean difference in decibels where either sounds."""
+    sounds = np.maximum(one, other) > -60.0
+    return float(np.abs(one - other)[sounds].mean())
 
 
 def test_a_visitor_s_first_minute(browser: Any, served: tuple[str, Path, Any]) -> None:
@@ -134,9 +141,9 @@ def test_a_visitor_s_first_minute(browser: Any, served: tuple[str, Path, Any]) -
 
     page.click("#voices button[data-name=megaphone]")
     page.wait_for_selector("#voices button[data-name=megaphone][aria-pressed=true]")
-    page.wait_for_timeout(300)
-    megaphone = spectrum(page)
-    assert np.abs(megaphone - radio).mean() > 3, "the voice's spectrum changes"
+    deadline = time.monotonic() + 10
+    while (apart := distance(spectrum(page), radio)) <= 3.0:
+        assert time.monotonic() < deadline, f"the voice's spectrum does not change: {apart:.1f} dB"
 
     slider = page.locator(".effect[data-effect=colour_look] input[type=range]")
     slider.fill("0")
@@ -173,8 +180,10 @@ def test_a_closed_tab_ends_its_session_only(browser: Any, served: tuple[str, Pat
     before = stays.evaluate("document.getElementById('after').currentTime")
     stays.wait_for_timeout(500)
     assert stays.evaluate("document.getElementById('after').currentTime") > before
-    metrics = stays.request.get(served[0] + "metrics").text()
-    assert "bunraku_sessions 1.0" in metrics
+    deadline = time.monotonic() + 5
+    while "bunraku_sessions 1.0" not in stays.request.get(served[0] + "metrics").text():
+        assert time.monotonic() < deadline, "the closed tab's session ends"
+        stays.wait_for_timeout(100)
     assert stays.faults == []
     stays.close()
 

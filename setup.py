@@ -109,7 +109,6 @@ setup(
             "samples/**/*",
             "presets/*.toml",
             "serving/page/**/*",
-            "serving/presets/*.toml",
             "lib/*",
             "include/**/*",
         ],

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 from bunraku.io.audio_files import read_audio
+from bunraku.io.pattern import draw_time_code
 from bunraku.io.portrait import Portrait
-from bunraku.io.test_picture import draw_time_code
 from bunraku.io.video_file_audio import read_file_audio
 from bunraku.io.video_reader import VideoReader
 from bunraku.io.video_specs import PortraitSpec, RecordingSpec

@@ -83,7 +83,7 @@ def measure(backend: str, precision: str, frames: int, seconds: float) -> list[d
     from bunraku.streaming.video_frame import VideoFrame
 
     rows, pixels, still = [], picture(), StillAnalyses()
-    scene = Scene(VideoFrame(pixels, 0), still, still)
+    scene = Scene(VideoFrame(pixels, 0), still.mask, still.faces)
     wanted = precision if backend == "openvino" else "auto"
     for region in REGIONS:
         effect: Any = make_effect(

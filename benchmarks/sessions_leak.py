@@ -67,7 +67,7 @@ def preset_of(name: str) -> shape.PerformancePreset:
             source=shape.AudioFile(type="file", file=str(SPEECH_PATH), loop=True),
             sink=shape.NoSink(type="none"),
         ),
-        picture=shape.Picture(source=shape.TestPicture(type="test", width=320, height=240)),
+        picture=shape.Picture(source=shape.BuiltInPicture(type="test", width=320, height=240)),
     )
 
 

@@ -105,13 +105,8 @@ class Known:
     def __init__(self, answers: dict[int, Any]) -> None:
         self._answers = answers
 
-    def mask(self, frame: VideoFrame) -> Any:
+    def __call__(self, frame: VideoFrame) -> Any:
         return self._answers[frame.number % DISTINCT]
-
-    faces = mask
-
-    def reset(self) -> None: ...
-    def close(self) -> None: ...
 
 
 def effect_figures(

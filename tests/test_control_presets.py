@@ -26,7 +26,7 @@ def test_each_is_sound(name: str) -> None:
     assert preset.voice.source.type == "device"
     assert preset.picture.source.type == "camera"
     assert model_of(preset.voice.model, path)
-    assert video_effects(preset.picture.effect, path)
+    assert len(video_effects(preset.picture.effect, path)) == len(preset.picture.effect)
 
 
 def test_each_can_follow_each() -> None:
@@ -41,9 +41,12 @@ def test_by_name_or_by_path(tmp_path: Path) -> None:
     path.write_text("[voice]\n")
     assert presets.locate(path) == path
     assert presets.locate(Path("puppet")) == presets.find("puppet")
-    with pytest.raises(UserInputError, match="masked, painted, puppet, radio-show"):
+    with pytest.raises(
+        UserInputError,
+        match="evening-call, masked, natural, night-radio, painted, puppet, radio-show",
+    ):
         presets.locate(tmp_path / "none.toml")
-    with pytest.raises(UserInputError, match="there are masked"):
+    with pytest.raises(UserInputError, match="there are evening-call, masked"):
         presets.find("../presets/puppet")
 
 

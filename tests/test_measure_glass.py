@@ -156,7 +156,7 @@ def test_nothing_arrived_is_said() -> None:
 
 
 def test_a_performance_is_measured() -> None:
-    source = shape.TestPicture(type="test", width=320, height=240)
+    source = shape.BuiltInPicture(type="test", width=320, height=240)
     preset = shape.PerformancePreset(name="m", picture=shape.Picture(source=source))
     report = measure_glass(preset, seconds=1.0)
     assert report.latency_ms.count > 1

@@ -9,7 +9,8 @@ from typing import Any
 import neural_models as onnx
 import numpy as np
 import pytest
-from bunraku.effects.video.neural_backends import PlanesBackend, Wish, chosen
+from bunraku.effects.video.neural_backend import PlanesBackend, Wish
+from bunraku.effects.video.neural_backends import chosen
 from bunraku.effects.video.scene import Face, Mask, Scene
 from bunraku.effects.video.video_effect import VideoEffect, make_effect
 from bunraku.errors import MissingDependencyError, ModelFormatError, UserInputError
@@ -37,9 +38,6 @@ class HalfPerson:
         mask[:, : mask.shape[1] // 2] = 1
         return mask
 
-    def reset(self) -> None: ...
-    def close(self) -> None: ...
-
 
 class FaceAt:
     def __init__(self, *box: float) -> None:
@@ -51,9 +49,6 @@ class FaceAt:
         landmarks, still = np.zeros((478, 3), np.float32), np.eye(4, dtype=np.float32)
         left, top, width, height = self.box
         return (Face(landmarks, (left, top, width, height), still),)
-
-    def reset(self) -> None: ...
-    def close(self) -> None: ...
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +66,7 @@ def picture(height: int = HEIGHT, width: int = WIDTH) -> Pixels:
 
 
 def scene_of(pixels: Pixels, *face: float) -> Scene:
-    return Scene(VideoFrame(pixels, 0), HalfPerson(), FaceAt(*face))
+    return Scene(VideoFrame(pixels, 0), HalfPerson().mask, FaceAt(*face).faces)
 
 
 def opened(**settings: Any) -> VideoEffect:

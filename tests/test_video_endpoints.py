@@ -22,9 +22,9 @@ from bunraku.io.video_source import NewestFrameSink, VideoSink, VideoSource
 from bunraku.io.video_specs import (
     CameraSpec,
     FileSpec,
+    PatternSpec,
     PortraitSpec,
     RecordingSpec,
-    TestSpec,
     VirtualCameraSpec,
     WindowSpec,
 )
@@ -52,7 +52,7 @@ def make_source(kind: str, folder: Path) -> VideoSource:
     if kind == "camera":
         return Camera(CameraSpec(), open_capture=lambda spec: StandIn([picture()] * 100_000))
     if kind == "test":
-        return open_source(TestSpec(SIZE, 60.0))
+        return open_source(PatternSpec(SIZE, 60.0))
     if kind == "file":
         return open_source(FileSpec(clip(folder), loop=True))
     cv2 = pytest.importorskip("cv2")
@@ -336,7 +336,7 @@ def test_a_missing_package_is_named_with_its_remedy(
 def test_importing_needs_no_heavy_package() -> None:
     names = ["open", "file", "file_audio", "reader", "writer", "muxer", "specs", "source"]
     modules = [f"bunraku.io.video_{name}" for name in names]
-    modules += [f"bunraku.io.{name}" for name in ("camera", "portrait", "test_picture", "window")]
+    modules += [f"bunraku.io.{name}" for name in ("camera", "portrait", "pattern", "window")]
     modules += [f"bunraku.io.virtual_{name}" for name in ("camera", "microphone")]
     code = (
         f"import sys, {', '.join(modules)}\n"

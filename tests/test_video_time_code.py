@@ -7,9 +7,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from bunraku.errors import UserInputError
-from bunraku.io.test_picture import TestPicture, flash_brightness
+from bunraku.io.pattern import Pattern, flash_brightness
 from bunraku.io.time_code import draw_time_code, read_time_code
-from bunraku.io.video_specs import TestSpec
+from bunraku.io.video_specs import PatternSpec
 
 SIZES = [(640, 480), (320, 240), (1280, 720), (641, 481), (120, 90)]
 
@@ -42,7 +42,7 @@ def test_survives_a_codec_and_half_the_size(
 ) -> None:
     av = pytest.importorskip("av")
     cv2 = pytest.importorskip("cv2")
-    source = TestPicture(TestSpec())
+    source = Pattern(PatternSpec())
     encoder = av.CodecContext.create(codec, "w")
     encoder.width, encoder.height, encoder.pix_fmt = 640, 480, "yuv420p"
     encoder.time_base, encoder.framerate = Fraction(1, 30), Fraction(30)
@@ -90,14 +90,14 @@ def test_wrong_values_are_refused() -> None:
 
 
 def test_flashes_when_asked() -> None:
-    source = TestPicture(TestSpec(flash_every_s=1.0))
+    source = Pattern(PatternSpec(flash_every_s=1.0))
     bright = [flash_brightness(source.picture(n, source.due_ns(n))) > 128 for n in range(95)]
     assert [n for n in range(1, 95) if bright[n] and not bright[n - 1]] == [30, 60, 90]
     assert sum(bright) == 9
-    assert not TestPicture(TestSpec()).flashes_at(5.0)
+    assert not Pattern(PatternSpec()).flashes_at(5.0)
 
 
 def test_the_pattern_moves() -> None:
-    source = TestPicture(TestSpec())
+    source = Pattern(PatternSpec())
     first, later = (source.picture(n, source.due_ns(n)) for n in (0, 15))
     assert (first[300:, :300] != later[300:, :300]).mean() > 0.3

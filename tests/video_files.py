@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from bunraku.io.test_picture import TestPicture, flash_brightness
+from bunraku.io.pattern import Pattern, flash_brightness
 from bunraku.io.video_file_audio import read_file_audio
 from bunraku.io.video_reader import VideoReader
-from bunraku.io.video_specs import RecordingSpec, TestSpec
+from bunraku.io.video_specs import PatternSpec, RecordingSpec
 from bunraku.io.video_writer import VideoWriter
 from bunraku.streaming.video_frame import VideoFrame
 
@@ -60,7 +60,7 @@ def record(
 def test_frames(
     seconds: float, size: tuple[int, int], rate_hz: float, every_s: float
 ) -> Iterator[VideoFrame]:
-    source = TestPicture(TestSpec(size, rate_hz, flash_every_s=every_s))
+    source = Pattern(PatternSpec(size, rate_hz, flash_every_s=every_s))
     source.started_ns = ORIGIN_NS
     for number in range(round(seconds * rate_hz)):
         due_ns = source.due_ns(number)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from bunraku.cli.reporting import print_json
+from bunraku.cli.reporting import show_report
 from bunraku.cli.signals import terminate_like_interrupt
 from bunraku.errors import BunrakuError, DeviceError, MediaError, UserInputError
 
@@ -54,7 +54,10 @@ def run_demo(
     draw_picture(report)
     with (FOLDER / "report.json").open("w") as file:
         json.dump(report.as_dict(), file, indent=2)
-    show(report, as_json)
+    from bunraku.cli.performance_view import print_report
+
+    media = [path for path in sorted(FOLDER.iterdir()) if path.name != "report.json"]
+    show_report(report, {path.stem: path for path in media}, print_report, as_json)
 
 
 def choose_devices(wanted: str) -> Devices:
@@ -110,7 +113,7 @@ def demo_preset(model: str, block: int, effects: list[str], devices: Devices) ->
         block_frames=block,
         effects=effects,
     )
-    portrait = shape.TestPicture(type="test", picture="portrait")
+    portrait = shape.BuiltInPicture(type="test", picture="portrait")
     camera = shape.Camera(type="camera")
     picture = shape.Picture(source=camera if devices.camera else portrait)
     return shape.PerformancePreset(
@@ -183,14 +186,12 @@ def draw(performance: Performance, report: LiveReport, what: str) -> None:
     """The spectrogram of input and output, the latency taken out of the output."""
     if performance.voice is None or report.blocks == 0:
         return
-    from bunraku.measure.spectrogram import save_before_after
+    from bunraku.measure.spectrogram import save_aligned
 
-    before, after = performance.voice.kept()
-    late = min(report.declared.frames, max(0, len(after) - 1))
-    save_before_after(
+    save_aligned(
         FOLDER / "spectrogram.png",
-        before[: len(before) - late].mean(axis=1),
-        after[late:].mean(axis=1),
+        *performance.voice.kept(),
+        late_frames=report.declared.frames,
         sample_rate_hz=report.sample_rate_hz,
         title=f"bunraku · {what}",
     )
@@ -209,18 +210,3 @@ def draw_picture(report: PerformanceReport) -> None:
         save_picture_pair(FOLDER / "performance.mp4", pair, PLAIN_SECONDS / 2, last_s)
     except MediaError as error:  # ended early: there is no second picture
         typer.echo(f"· {error}", err=True)
-
-
-def show(report: PerformanceReport, as_json: bool) -> None:
-    """The report, and where the files are."""
-    written = {
-        path.stem: str(path) for path in sorted(FOLDER.iterdir()) if path.name != "report.json"
-    }
-    if as_json:
-        print_json({**report.as_dict(), "files": written})
-        return
-    from bunraku.cli.performance_view import print_report
-
-    print_report(report)
-    for name, path in written.items():
-        typer.echo(f"{name}: {path}")

@@ -10,7 +10,7 @@ import typer
 
 from bunraku.cli.demo import run_demo
 from bunraku.cli.performing import Ending, perform_preset
-from bunraku.cli.reporting import JSON_OPTION, print_json
+from bunraku.cli.reporting import JSON_OPTION, show_report
 from bunraku.cli.signals import terminate_like_interrupt
 from bunraku.errors import UserInputError
 
@@ -112,7 +112,10 @@ def live(
         overwrite=force,
     )
     report = perform(wishes)
-    show(report, wishes, as_json)
+    from bunraku.cli.live_view import print_report
+
+    files = {"recording": wishes.out, "spectrogram": wishes.picture}
+    show_report(report, files, print_report, as_json)
 
 
 def source_of(source: Path | None, input_name: str | None, loop: bool) -> Source:
@@ -203,30 +206,12 @@ def draw(session: LiveSession, wishes: Wishes, report: LiveReport) -> None:
     """The spectrogram of input and output, the latency taken out of the output."""
     if wishes.picture is None or report.blocks == 0:
         return
-    from bunraku.measure.spectrogram import save_before_after
+    from bunraku.measure.spectrogram import save_aligned
 
-    before, after = session.kept()
-    late = min(report.declared.frames, max(0, len(after) - 1))
-    save_before_after(
+    save_aligned(
         wishes.picture,
-        before[: len(before) - late].mean(axis=1),
-        after[late:].mean(axis=1),
+        *session.kept(),
+        late_frames=report.declared.frames,
         sample_rate_hz=report.sample_rate_hz,
         title=f"bunraku · {' + '.join([report.model, *wishes.effects])}",
     )
-
-
-def show(report: LiveReport, wishes: Wishes, as_json: bool) -> None:
-    """The report, and where the files are."""
-    files = {"recording": wishes.out, "spectrogram": wishes.picture}
-    written = {
-        name: str(path) for name, path in files.items() if path is not None and path.exists()
-    }
-    if as_json:
-        print_json({**report.as_dict(), "files": written})
-        return
-    from bunraku.cli.live_view import print_report
-
-    print_report(report)
-    for name, path in written.items():
-        typer.echo(f"{name}: {path}")

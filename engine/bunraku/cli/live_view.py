@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-import sys
-import time
-from types import TracebackType
 from typing import TYPE_CHECKING
 
+from bunraku.cli.terminal_view import TerminalView
 from bunraku.measure.latency_table import count_rows, latency_rows
 
 if TYPE_CHECKING:
@@ -19,58 +17,23 @@ if TYPE_CHECKING:
 
 FLOOR_DB = -60.0
 BAR_CELLS = 40
-LINE_EVERY_S = 5.0
 
 
-class LiveView:
-    """Shows levels and counters on standard error: ten times a second on a terminal, else as a line
-    every five seconds."""
+class LiveView(TerminalView["LiveSession"]):
+    """Levels and counters."""
 
     def __init__(self, title: str) -> None:
-        from rich.console import Console
-        from rich.live import Live
-
-        self._title = title
-        self._console = Console(stderr=True, highlight=False)
-        self._live: Live | None = None
-        if sys.stderr.isatty():
-            self._live = Live(console=self._console, refresh_per_second=10, transient=True)
-        self._line_at = time.monotonic() + LINE_EVERY_S
+        super().__init__(title)
         self._peaks = [0.0, 0.0]
 
-    def __enter__(self) -> LiveView:
-        self._console.print(self._title, style="bold", markup=False)
-        if self._live is not None:
-            self._live.start()
-        return self
+    def line(self, session: LiveSession) -> str:
+        (_, in_rms), (_, out_rms) = session.meters()
+        return (
+            f"in {decibels(in_rms):6.1f} dB  out {decibels(out_rms):6.1f} dB"
+            f"  {summary(session.report())}"
+        )
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
-
-    def say(self, text: str) -> None:
-        """A message in a line of its own."""
-        self._console.print(f"· {text}", style="yellow", markup=False)
-
-    def tick(self, session: LiveSession) -> None:
-        """Show the session as it is now."""
-        if self._live is not None:
-            self._live.update(self._meter(session))
-        elif time.monotonic() >= self._line_at:
-            self._line_at += LINE_EVERY_S
-            (_, in_rms), (_, out_rms) = session.meters()
-            self._console.print(
-                f"in {decibels(in_rms):6.1f} dB  out {decibels(out_rms):6.1f} dB"
-                f"  {summary(session.report())}",
-                markup=False,
-            )
-
-    def _meter(self, session: LiveSession) -> RenderableType:
+    def shown(self, session: LiveSession) -> RenderableType:
         from rich.console import Group
         from rich.text import Text
 

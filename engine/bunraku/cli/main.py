@@ -25,6 +25,7 @@ NOT_COMMANDS = frozenset(
         "performing",
         "reporting",
         "signals",
+        "terminal_view",
         "train_look",
     }
 )

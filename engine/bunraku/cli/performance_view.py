@@ -3,65 +3,29 @@ after it."""
 
 from __future__ import annotations
 
-import sys
-import time
-from types import TracebackType
 from typing import TYPE_CHECKING
 
+from bunraku.cli.terminal_view import TerminalView
 from bunraku.measure.latency_table import count_rows, latency_rows, quantile_row
 
 if TYPE_CHECKING:
-    from rich.live import Live
+    from rich.console import RenderableType
     from rich.table import Table
 
     from bunraku.session.performance import Performance, PerformanceReport
     from bunraku.session.video_report import VideoReport
 
-LINE_EVERY_S = 5.0
 
+class PerformanceView(TerminalView["Performance"]):
+    """One line of how picture and voice are doing."""
 
-class PerformanceView:
-    """On standard error: ten times a second on a terminal, else a line every five seconds."""
+    def line(self, performance: Performance) -> str:
+        return summary(performance.report())
 
-    def __init__(self, title: str) -> None:
-        from rich.console import Console
-        from rich.live import Live
+    def shown(self, performance: Performance) -> RenderableType:
+        from rich.text import Text
 
-        self._title = title
-        self._console = Console(stderr=True, highlight=False)
-        self._live: Live | None = None
-        if sys.stderr.isatty():
-            self._live = Live(console=self._console, refresh_per_second=10, transient=True)
-        self._line_at = time.monotonic() + LINE_EVERY_S
-
-    def __enter__(self) -> PerformanceView:
-        self._console.print(self._title, style="bold", markup=False)
-        if self._live is not None:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
-
-    def say(self, text: str) -> None:
-        """A message in a line of its own."""
-        self._console.print(f"· {text}", style="yellow", markup=False)
-
-    def tick(self, performance: Performance) -> None:
-        """Show the performance as it is now."""
-        if self._live is not None:
-            from rich.text import Text
-
-            self._live.update(Text(summary(performance.report())))
-        elif time.monotonic() >= self._line_at:
-            self._line_at += LINE_EVERY_S
-            self._console.print(summary(performance.report()), markup=False)
+        return Text(summary(performance.report()) + "   Ctrl-C ends", style="dim")
 
 
 def summary(report: PerformanceReport) -> str:

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
-from bunraku.cli.reporting import print_json
+from bunraku.cli.reporting import show_report
 from bunraku.cli.signals import terminate_like_interrupt
 
 if TYPE_CHECKING:
@@ -35,7 +33,9 @@ def perform_preset(path: Path, ending: Ending, as_json: bool) -> None:
     preset = read_performance(path)
     title = f"bunraku live: {preset.name or path.stem}"
     report = play(preset, path, ending, title)
-    show(report, ending.out, as_json)
+    from bunraku.cli.performance_view import print_report
+
+    show_report(report, {"recording": ending.out}, print_report, as_json)
 
 
 def play(
@@ -66,15 +66,3 @@ def play(
         finally:
             opened.close()
     return opened.performance.report()
-
-
-def show(report: PerformanceReport, out: Path | None, as_json: bool) -> None:
-    files = {"recording": str(out)} if out is not None and out.exists() else {}
-    if as_json:
-        print_json({**report.as_dict(), "files": files})
-        return
-    from bunraku.cli.performance_view import print_report
-
-    print_report(report)
-    for name, file in files.items():
-        typer.echo(f"{name}: {file}")

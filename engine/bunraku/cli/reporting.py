@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 import typer
 
@@ -16,6 +17,26 @@ def print_json(report: Mapping[str, Any]) -> None:
     """One JSON object on standard output; NaN and infinity are not JSON and raise ValueError."""
     json.dump(report, sys.stdout, indent=2, allow_nan=False)
     sys.stdout.write("\n")
+
+
+class Report(Protocol):
+    def as_dict(self) -> dict[str, Any]: ...
+
+
+Shown = TypeVar("Shown", bound=Report)
+
+
+def show_report(
+    report: Shown, files: Mapping[str, Path | None], tables: Callable[[Shown], None], as_json: bool
+) -> None:
+    """As JSON or by `tables`, with those of `files` that there are."""
+    written = {name: str(path) for name, path in files.items() if path and path.exists()}
+    if as_json:
+        print_json({**report.as_dict(), "files": written})
+        return
+    tables(report)
+    for name, path in written.items():
+        typer.echo(f"{name}: {path}")
 
 
 def print_table(title: str, rows: Mapping[str, Any], note: str = "") -> None:

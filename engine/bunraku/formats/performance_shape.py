@@ -85,7 +85,7 @@ class VideoFile(Strict):
     loop: bool = False
 
 
-class TestPicture(Strict):
+class BuiltInPicture(Strict):
     """A moving pattern with a time code, or the bundled portrait under a moving camera."""
 
     type: Literal["test"]
@@ -95,7 +95,7 @@ class TestPicture(Strict):
     rate_hz: FrameRateHz = 30.0
 
 
-PictureSource = Camera | VideoFile | TestPicture
+PictureSource = Camera | VideoFile | BuiltInPicture
 Setting = str | int | float | bool
 
 

@@ -7,11 +7,11 @@ from bunraku.io.video_source import Say, VideoSink, VideoSource, say_nothing
 from bunraku.io.video_specs import (
     CameraSpec,
     FileSpec,
+    PatternSpec,
     PortraitSpec,
     RecordingSpec,
     SinkSpec,
     SourceSpec,
-    TestSpec,
     VirtualCameraSpec,
     WindowSpec,
 )
@@ -30,10 +30,10 @@ def open_source(spec: SourceSpec, on_message: Say = say_nothing) -> VideoSource:
         from bunraku.io.video_file import VideoFile
 
         return VideoFile(spec, on_message)
-    if isinstance(spec, TestSpec):
-        from bunraku.io.test_picture import TestPicture
+    if isinstance(spec, PatternSpec):
+        from bunraku.io.pattern import Pattern
 
-        return TestPicture(spec)
+        return Pattern(spec)
     if isinstance(spec, PortraitSpec):
         from bunraku.io.portrait import Portrait
 

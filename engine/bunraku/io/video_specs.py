@@ -62,11 +62,9 @@ class FileSpec:
 
 
 @dataclass(frozen=True)
-class TestSpec:
+class PatternSpec:
     """A moving pattern with a time code. flash_every_s: a white flash of 100 ms each so many
     seconds after the start; None: never."""
-
-    __test__ = False  # pytest takes names that begin with Test for its own
 
     size: Size = (640, 480)
     rate_hz: float = 30.0
@@ -153,5 +151,5 @@ class VirtualCameraSpec:
         check_rate(self.rate_hz)
 
 
-SourceSpec = CameraSpec | FileSpec | TestSpec | PortraitSpec
+SourceSpec = CameraSpec | FileSpec | PatternSpec | PortraitSpec
 SinkSpec = RecordingSpec | WindowSpec | VirtualCameraSpec

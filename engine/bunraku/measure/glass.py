@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bunraku.errors import DeviceError, MediaError, UserInputError
 from bunraku.io.video_open import open_sink, open_source
-from bunraku.io.video_specs import CameraSpec, TestSpec, WindowSpec
+from bunraku.io.video_specs import CameraSpec, PatternSpec, WindowSpec
 from bunraku.measure.bench import machine_name
 from bunraku.measure.glass_screen import CodeScreen, read_filmed_code
 from bunraku.measure.glass_sink import CodedSource, ReadingSink
@@ -176,7 +176,7 @@ def measure_filmed(
 def on_screen() -> Iterator[None]:
     window = open_sink(WindowSpec("bunraku measure glass: point the camera here"))
     window.start()
-    screen = CodeScreen(SCREEN_SIZE, TestSpec().rate_hz * 2)
+    screen = CodeScreen(SCREEN_SIZE, PatternSpec().rate_hz * 2)
     screen.start(window.show)
     try:
         yield

@@ -25,7 +25,7 @@ def wanted_performance(
 
     if preset is not None:
         return read_performance(preset), preset
-    source: shape.PictureSource = shape.TestPicture(type="test")
+    source: shape.PictureSource = shape.BuiltInPicture(type="test")
     if camera is not None:
         source = shape.Camera(type="camera", name=camera)
     sinks: list[shape.Sink] = [shape.Window(type="window")] if window else []

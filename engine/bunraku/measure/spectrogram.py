@@ -81,6 +81,27 @@ def save_before_after(
     figure.savefig(Path(path))
 
 
+def save_aligned(
+    path: str | Path,
+    before: Signal,
+    after: Signal,
+    *,
+    late_frames: int,
+    sample_rate_hz: int,
+    title: str,
+) -> None:
+    """As `save_before_after`, of a session's input and output `[frames, channels]`: their means,
+    the output's lateness taken out. Raises what that raises."""
+    late = min(late_frames, max(0, len(after) - 1))
+    save_before_after(
+        path,
+        before[: len(before) - late].mean(axis=1),
+        after[late:].mean(axis=1),
+        sample_rate_hz=sample_rate_hz,
+        title=title,
+    )
+
+
 INK, CHALK, LINE = "#12141c", "#e8e6df", "#f2a65a"
 
 

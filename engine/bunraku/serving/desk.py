@@ -6,7 +6,6 @@ wait, one at a time.
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -25,7 +24,6 @@ from bunraku.serving.voice import Voice
 from bunraku.session.video_session import VideoSession
 
 DEFAULT_MODEL = "radio"
-_numbers = itertools.count(1)
 
 
 class Desk:
@@ -140,7 +138,7 @@ class Desk:
             return
         if self.picture is None:
             raise UserInputError("a recording begins with a picture: switch the camera on")
-        self._recording = Recording(folder, next(_numbers), self.picture, self.voice)
+        self._recording = Recording(folder, self.picture, self.voice)
 
     def finish_recording(self) -> str | None:
         """The name of the complete file, if one was being made. Raises what went wrong."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from bunraku.effects.video.video_effect import VideoEffect, catalogue, path_settings
 from bunraku.errors import UserInputError
+from bunraku.session.control.setting_range import schemas
+from bunraku.session.open_performance import BARE_NAME
 
-BARE_NAME = re.compile(r"[a-z0-9_]{1,60}")
-"""Of something that ships with an effect. A visitor names no files."""
 KEPT = ("type", "minimum", "maximum", "enum", "default", "description", "reopen")
 
 
@@ -20,7 +19,7 @@ def effect_schemas() -> list[dict[str, Any]]:
 
 
 def schema_of(kind: type[VideoEffect]) -> dict[str, Any]:
-    fields = kind.Settings.model_json_schema()["properties"]
+    fields = schemas(kind)
     paths = path_settings(kind.name)
     return {
         "name": kind.name,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bunraku import presets
 from bunraku.effects.video.video_effect import VideoEffect
 from bunraku.errors import BunrakuError, UserInputError
 from bunraku.formats.performance import is_performance, read_performance
@@ -14,7 +15,6 @@ from bunraku.session.open_performance import model_of, video_effects
 if TYPE_CHECKING:
     from bunraku.formats.performance_shape import PerformancePreset
 
-BUNDLED = Path(__file__).parent / "presets"
 MOST_PRESETS = 200
 
 
@@ -60,7 +60,7 @@ class PresetShelf:
             if not folder.is_dir():
                 raise UserInputError(f"no folder {folder}; correct --presets")
             self._add_folder(folder)
-        self._add_folder(BUNDLED)
+        self._add_folder(presets.FOLDER)
 
     def _add_folder(self, folder: Path) -> None:
         for path in sorted(folder.glob("*.toml"))[:MOST_PRESETS]:

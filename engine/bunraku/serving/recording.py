@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
 from pathlib import Path
 
 from bunraku.errors import BunrakuError, UserInputError
-from bunraku.io.video_specs import RecordingSpec
 from bunraku.io.video_writer import VideoWriter
 from bunraku.serving.limits import MOST_RECORDING_S
 from bunraku.serving.voice import Voice
+from bunraku.session.open_performance import recording_name, recording_spec
 from bunraku.session.video_session import VideoSession
 
 
 class Recording:
     """Picture and voice, each with its own times. Raises what VideoWriter raises."""
 
-    def __init__(self, folder: Path, number: int, picture: VideoSession, voice: Voice) -> None:
-        self.path = folder / file_name(number)
+    def __init__(self, folder: Path, picture: VideoSession, voice: Voice) -> None:
+        self.path = folder / recording_name()
         self._picture = picture
         self._voice = voice
         self._began = time.monotonic()
         self._rate_hz = voice.sample_rate_hz  # once: sound may begin while this is set up
-        self._writer = VideoWriter(
-            RecordingSpec(
-                self.path,
-                rate_hz=picture.source.rate_hz,
-                sample_rate_hz=self._rate_hz,
-                channels=1,
-            )
-        )
+        self._writer = VideoWriter(recording_spec(self.path, picture, self._rate_hz))
         picture.add_sink(self._writer)
         if self._rate_hz is not None:
             voice.take(self._writer.write_audio)
@@ -56,10 +48,6 @@ class Recording:
         if self._writer.error is not None:
             raise self._writer.error
         return self.path if self.path.exists() else None
-
-
-def file_name(number: int) -> str:
-    return f"bunraku-{datetime.now():%Y%m%d-%H%M%S}-{number}.mp4"
 
 
 def recordings_folder(folder: Path | None) -> Path:

@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
@@ -38,6 +37,7 @@ from bunraku.session.live_report import (
     Quantiles,
 )
 from bunraku.session.recorder import Recorder, TakeOutput
+from bunraku.session.running import Running
 
 ModelLike = str | Path | bytes | _native.Model
 
@@ -47,10 +47,9 @@ CAPTURE_SECONDS = 8.0
 MOST_DEVICE_BUFFER_S = 2.0
 STOP_TIMEOUT_S = 1.0
 SWAP_TIMEOUT_S = 5.0
-TICK_S = 0.1
 
 
-class LiveSession:
+class LiveSession(Running):
     """Plays `source` through `model` (and effects written in Python) to `sink`.
 
     model: a path, a name of the default pack, flat-file bytes or a loaded `_native.Model`.
@@ -254,41 +253,9 @@ class LiveSession:
         self._stop_requested = True
         self._engine.request_stop()
 
-    def __enter__(self) -> LiveSession:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-    def wait(
-        self, seconds: float | None = None, on_tick: Callable[[LiveSession], None] | None = None
-    ) -> None:
-        """Until the end of the performance, or `seconds`; meanwhile watch device and worker.
-
-        Raises DeviceError when the device is lost for good, BunrakuError when an effect failed.
-        """
-        end = None if seconds is None else time.monotonic() + seconds
-        while self.running:
-            left = TICK_S if end is None else min(TICK_S, end - time.monotonic())
-            if left <= 0:
-                return
-            time.sleep(left)
-            self.check()
-            if on_tick is not None:
-                on_tick(self)
-
     def check(self) -> None:
-        """One look at device, worker and recorder; `wait` does it ten times a second."""
+        """One look at device, worker and recorder. Raises DeviceError when the device is lost for
+        good, BunrakuError when an effect failed."""
         if self._worker is not None and self._worker.error is not None:
             names = ", ".join(effect.name for effect in self._effects)
             raise BunrakuError(

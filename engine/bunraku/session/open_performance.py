@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,11 +24,11 @@ from bunraku.io.video_source import VideoSink, VideoSource
 from bunraku.io.video_specs import (
     CameraSpec,
     FileSpec,
+    PatternSpec,
     PortraitSpec,
     RecordingSpec,
     SinkSpec,
     SourceSpec,
-    TestSpec,
     VirtualCameraSpec,
     WindowSpec,
 )
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 DEFAULT_SOUND_RATE_HZ = 48_000
+_numbers = itertools.count(1)
 BARE_NAME = re.compile(r"[a-z0-9_]{1,60}")
 """Of something that ships with an effect: no file is called so."""
 LIVE_SINKS = ("window", "virtual_camera")
@@ -104,7 +107,8 @@ def open_performance(
     is wrong and the remedy; whatever was open by then is closed."""
     wanted = wanted or Wanted()
     say = on_message or (lambda text: None)
-    with ExitStack() as closing:
+    closing = ExitStack()
+    try:
         picture = None if preset.picture is None else open_picture(preset, path, closing, say)
         make_voice = None
         if preset.voice is not None:
@@ -118,8 +122,10 @@ def open_performance(
         )
         closing.callback(performance.stop)
         add_recordings(performance, preset, wanted)
-        return OpenedPerformance(performance, closing.pop_all())
-    raise AssertionError("not reached: the stack swallows nothing")
+    except BaseException:
+        closing.close()
+        raise
+    return OpenedPerformance(performance, closing)
 
 
 # ---- the picture ---------------------------------------------------------------------------------
@@ -155,7 +161,7 @@ def source_spec(source: shape.PictureSource, path: Path | None) -> SourceSpec:
     size = source.width, source.height
     if source.picture == "portrait":
         return PortraitSpec(PORTRAIT_PATH, size, source.rate_hz)
-    return TestSpec(size, source.rate_hz)
+    return PatternSpec(size, source.rate_hz)
 
 
 def video_effects(effects: list[shape.Effect], path: Path | None) -> list[VideoEffect]:
@@ -287,12 +293,28 @@ def recording_of(performance: Performance, path: Path, overwrite: bool = False) 
     picture, voice = performance.picture, performance.voice
     if picture is None:
         raise UserInputError(f"{path}: a recording of this kind needs a picture; use 'live --out'")
-    return VideoWriter(
-        RecordingSpec(
-            path,
-            rate_hz=picture.source.rate_hz,
-            sample_rate_hz=voice.sample_rate_hz if voice else None,
-            channels=min(2, voice.channels) if voice else 1,
-            overwrite=overwrite,
-        )
+    rate_hz = voice.sample_rate_hz if voice else None
+    channels = min(2, voice.channels) if voice else 1
+    return VideoWriter(recording_spec(path, picture, rate_hz, channels, overwrite))
+
+
+def recording_spec(
+    path: Path,
+    picture: VideoSession,
+    sample_rate_hz: int | None,
+    channels: int = 1,
+    overwrite: bool = False,
+) -> RecordingSpec:
+    """sample_rate_hz: of the sound beside the picture, or None."""
+    return RecordingSpec(
+        path,
+        rate_hz=picture.source.rate_hz,
+        sample_rate_hz=sample_rate_hz,
+        channels=channels,
+        overwrite=overwrite,
     )
+
+
+def recording_name() -> str:
+    """For the time of day; two of one second differ."""
+    return f"bunraku-{datetime.now():%Y%m%d-%H%M%S}-{next(_numbers)}.mp4"

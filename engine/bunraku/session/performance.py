@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from types import TracebackType
 from typing import Any
 
 from bunraku.errors import UserInputError
@@ -21,6 +20,7 @@ from bunraku.session.audio_clock import AudioClock
 from bunraku.session.lip_sync import LipSync, SyncDelays
 from bunraku.session.live_report import LiveReport
 from bunraku.session.live_session import LiveSession
+from bunraku.session.running import Running
 from bunraku.session.video_report import VideoReport
 from bunraku.session.video_session import VideoSession
 from bunraku.streaming.audio_block import NS_PER_S
@@ -67,7 +67,7 @@ class PerformanceReport:
         }
 
 
-class Performance:
+class Performance(Running):
     """Runs a voice, a picture, or both. One control thread; `report` from any.
 
     make_voice: makes the live session, given what to hand its output to and how much it may be
@@ -95,6 +95,7 @@ class Performance:
         self._clock = AudioClock(self.voice.sample_rate_hz) if self.voice else None
         self._clock_lock = threading.Lock()
         self._lips: LipSync | None = None
+        self._late_ns = 0  # from a sound's capture to the begin of its block's callback
         self._takers: list[TakeVoice] = []
         self._stop_keeping = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="bunraku-clock", daemon=True)
@@ -114,7 +115,8 @@ class Performance:
         if self.voice is not None:
             self.voice.start()
             self._wait_for_first_callback()
-            self._lips = LipSync(self._audio_latency_ns(), round(MOST_DELAY_S * NS_PER_S))
+            self._lips = LipSync(0, round(MOST_DELAY_S * NS_PER_S))
+            self._ask_device()
         if self.picture is not None:
             if self._clock is not None and self._clock.started:
                 self.picture.follow(self._time_ns_of_media)
@@ -138,45 +140,13 @@ class Performance:
             self.picture.stop()
         self._ended = time.monotonic()
 
-    def __enter__(self) -> Performance:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
-
     @property
     def running(self) -> bool:
         """As long as anything plays that has an end of its own, or all of it."""
         halves = [half for half in (self.voice, self.picture) if half is not None]
         return self._started and not self._stopped and all(half.running for half in halves)
 
-    def wait(
-        self, seconds: float | None = None, on_tick: Callable[[Performance], None] | None = None
-    ) -> None:
-        """Until the end, or `seconds`; meanwhile watch devices and threads. Raises BunrakuError
-        when something is lost for good."""
-        end = None if seconds is None else time.monotonic() + seconds
-        while self.running:
-            left = 0.1 if end is None else min(0.1, end - time.monotonic())
-            if left <= 0:
-                return
-            time.sleep(left)
-            self.check()
-            if on_tick is not None:
-                on_tick(self)
-
     def check(self) -> None:
-        """One look at everything; `wait` does it ten times a second."""
         for half in (self.voice, self.picture):
             if half is not None:
                 half.check()
@@ -194,8 +164,12 @@ class Performance:
     # ---- the clock ------------------------------------------------------------------------------
 
     def _keep(self) -> None:
+        jumps = 0
         while not self._stop_keeping.wait(CLOCK_PERIOD_S):
             self._read_clock()
+            if self._clock is not None and self._clock.jumps != jumps:
+                jumps = self._clock.jumps
+                self._ask_device()
             if self._keeps_step and self._lips is not None:
                 before = self._lips.delays
                 delays = self._lips.decide(time.monotonic_ns())
@@ -214,24 +188,23 @@ class Performance:
         self.voice.set_output_delay(delays.audio_ns)
         self.picture.set_delay(delays.video_ns)
 
-    def _audio_latency_ns(self) -> int:
-        """From a sound's capture to its being heard: the block, the device, what is declared."""
+    def _ask_device(self) -> None:
+        """How late the voice is: the block, the device, what is declared. The device tells once it
+        is open, and again when it came back after a loss."""
         assert self.voice is not None, "there is a voice"
+        assert self._lips is not None, "the first callback was waited for"
         report = self.voice.report()
         device = report.device
-        told_ms = (
-            (device.input_latency_ms or 0.0) + (device.output_latency_ms or 0.0) if device else 0.0
-        )
-        return round(1e6 * (report.block_ms + report.declared_ms + told_ms))
+        input_ms = (device.input_latency_ms or 0.0) if device else 0.0
+        output_ms = (device.output_latency_ms or 0.0) if device else 0.0
+        late_ms = input_ms + report.block_ms + report.declared_ms
+        self._late_ns = round(1e6 * late_ms)
+        self._lips.audio_latency_ns = round(1e6 * (late_ms + output_ms))
 
     def _captured_ns(self, frame: int) -> int:
         """When the sound in this frame of the output was captured."""
-        assert self.voice is not None, "only a voice has frames"
         assert self._clock is not None, "only a voice has frames"
-        device = self.voice.report().device
-        input_ms = (device.input_latency_ms or 0.0) if device else 0.0
-        late = self.voice.declared_latency().frames + self.voice.block_frames
-        return self._clock.time_ns_of(frame - late) - round(1e6 * input_ms)
+        return self._clock.time_ns_of(frame) - self._late_ns
 
     def _time_ns_of_media(self, seconds: float) -> int:
         """When the sound that stands at `seconds` in a file source is captured: the picture of the

@@ -24,6 +24,7 @@ from bunraku.session.calibration import CostTally, calibrate, typical_frame
 from bunraku.session.gap_filler import GapFiller
 from bunraku.session.presenter import Presenter
 from bunraku.session.quality_ladder import Rung, quality_ladder
+from bunraku.session.running import Running
 from bunraku.session.video_counters import VideoCounters
 from bunraku.session.video_report import VideoReport
 from bunraku.streaming.video_frame import VideoFrame
@@ -34,7 +35,7 @@ OVERHEAD_NS = 500_000
 """A frame's copy, its hand-over and the scheduler."""
 
 
-class VideoSession:
+class VideoSession(Running):
     """Frames of `source` through `effects` to `sinks`.
 
     scheduler: where this session's frames compete with all others'. name: unique in the process.
@@ -115,17 +116,6 @@ class VideoSession:
             sink.stop()
         self._chain.close()
         self._counters.end(time.monotonic_ns())
-
-    def __enter__(self) -> VideoSession:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        self.stop()
 
     @property
     def running(self) -> bool:

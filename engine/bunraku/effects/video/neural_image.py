@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from bunraku.effects.video.neural_backends import NeuralBackend, Wish, chosen, make_backend
+from bunraku.effects.video.neural_backend import NeuralBackend, Wish
+from bunraku.effects.video.neural_backends import chosen, make_backend
 from bunraku.effects.video.neural_model import (
     ModelFacts,
     Size,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bunraku.effects.video.neural_backends import Planes, PlanesBackend, Wish
+from bunraku.effects.video.neural_backend import Planes, PlanesBackend, Wish
 from bunraku.effects.video.neural_model import ModelFacts
 from bunraku.errors import MissingDependencyError, ModelFormatError, UserInputError
 

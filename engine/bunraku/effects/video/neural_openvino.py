@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bunraku.effects.video.neural_backends import Planes, PlanesBackend, Wish
+from bunraku.effects.video.neural_backend import Planes, PlanesBackend, Wish
 from bunraku.effects.video.neural_model import ModelFacts, Size, check_output
 from bunraku.errors import MissingDependencyError, ModelFormatError, UserInputError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bunraku.effects.video.neural_backends import NeuralBackend, Wish
+from bunraku.effects.video.neural_backend import NeuralBackend, Wish
 from bunraku.effects.video.neural_model import ModelFacts, Size
 from bunraku.effects.video.scene import Mask
 from bunraku.errors import MissingDependencyError, UserInputError

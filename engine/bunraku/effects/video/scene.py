@@ -3,6 +3,7 @@ first, and shared by all effects."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -45,10 +46,15 @@ class FaceTracker(Protocol):
 class Scene:
     """The analyses of one frame."""
 
-    def __init__(self, frame: VideoFrame, segmenter: Segmenter, tracker: FaceTracker) -> None:
+    def __init__(
+        self,
+        frame: VideoFrame,
+        find_person: Callable[[VideoFrame], Mask],
+        find_faces: Callable[[VideoFrame], tuple[Face, ...]],
+    ) -> None:
         self.frame = frame
-        self._segmenter = segmenter
-        self._tracker = tracker
+        self._find_person = find_person
+        self._find_faces = find_faces
         self._mask: Mask | None = None
         self._faces: tuple[Face, ...] | None = None
 
@@ -56,7 +62,7 @@ class Scene:
     def person(self) -> Mask:
         """float32 [height, width], 1 where a person is, 0 in the background. Do not write to it."""
         if self._mask is None:
-            self._mask = self._segmenter.mask(self.frame)
+            self._mask = self._find_person(self.frame)
             self._mask.setflags(write=False)
         return self._mask
 
@@ -64,5 +70,5 @@ class Scene:
     def faces(self) -> tuple[Face, ...]:
         """The faces in the frame, the largest first."""
         if self._faces is None:
-            self._faces = self._tracker.faces(self.frame)
+            self._faces = self._find_faces(self.frame)
         return self._faces

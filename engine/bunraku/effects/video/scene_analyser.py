@@ -4,7 +4,8 @@ counted apart from the effects'."""
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from bunraku.effects.video.face_tracking import FaceMeshTracker
@@ -48,41 +49,23 @@ class SceneAnalyser:
 
     def scene(self, frame: VideoFrame) -> Scene:
         self.spent_ns = {}
-        timed = _Timed(self._segmenter, self._tracker, self.spent_ns)
-        return Scene(frame, timed, timed)
+        return Scene(frame, self._mask, self._faces)
 
-    def reset(self) -> None:
-        self._segmenter.reset()
-        self._tracker.reset()
-
-    def close(self) -> None:
-        self._segmenter.close()
-        self._tracker.close()
-
-
-class _Timed:
-    """Both analyses, with the clock beside them."""
-
-    def __init__(
-        self, segmenter: Segmenter, tracker: FaceTracker, spent_ns: dict[str, int]
-    ) -> None:
-        self._segmenter = segmenter
-        self._tracker = tracker
-        self._spent_ns = spent_ns
-
-    def mask(self, frame: VideoFrame) -> Mask:
-        start_ns = time.monotonic_ns()
-        try:
+    def _mask(self, frame: VideoFrame) -> Mask:
+        with self._timed(PERSON):
             return self._segmenter.mask(frame)
-        finally:
-            self._spent_ns[PERSON] = time.monotonic_ns() - start_ns
 
-    def faces(self, frame: VideoFrame) -> tuple[Face, ...]:
+    def _faces(self, frame: VideoFrame) -> tuple[Face, ...]:
+        with self._timed(FACES):
+            return self._tracker.faces(frame)
+
+    @contextmanager
+    def _timed(self, analysis: str) -> Iterator[None]:
         start_ns = time.monotonic_ns()
         try:
-            return self._tracker.faces(frame)
+            yield
         finally:
-            self._spent_ns[FACES] = time.monotonic_ns() - start_ns
+            self.spent_ns[analysis] = time.monotonic_ns() - start_ns
 
     def reset(self) -> None:
         self._segmenter.reset()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 from bunraku.formats.control_action import Switch
 from bunraku.io.video_writer import VideoWriter
-from bunraku.session.open_performance import recording_of
+from bunraku.session.open_performance import recording_name, recording_of
 from bunraku.session.performance import Performance
 
 
@@ -42,7 +41,7 @@ class DeskRecording:
             self._say(f"recorded {path}" if writer.error is None else f"{path}: {writer.error}")
 
     def _begin(self) -> None:
-        path = self._folder / time.strftime("bunraku-%Y%m%d-%H%M%S.mp4")
+        path = self._folder / recording_name()
         writer = recording_of(self._performance, path)
         self._performance.record(writer)
         self._writer, self.path = writer, path

@@ -6,24 +6,24 @@ import numpy as np
 
 from bunraku.io.paced_source import PacedSource
 from bunraku.io.time_code import draw_time_code, read_time_code
-from bunraku.io.video_specs import TestSpec
+from bunraku.io.video_specs import PatternSpec
 from bunraku.streaming.audio_block import NS_PER_S
 from bunraku.streaming.video_frame import Pixels
 
-__all__ = ["FLASH_S", "TestPicture", "draw_time_code", "flash_brightness", "read_time_code"]
+__all__ = ["FLASH_S", "Pattern", "draw_time_code", "flash_brightness", "read_time_code"]
 
 FLASH_S = 0.1
 BALL_ROUND_S = 4.0
 
 
-class TestPicture(PacedSource):
+class Pattern(PacedSource):
     """Colour bars that drift, a white ball that goes round in four seconds, the time code at the
     top left, and at the bottom right a black field that is white during a flash."""
 
     __test__ = False
     thread_name = "bunraku-test-picture"
 
-    def __init__(self, spec: TestSpec) -> None:
+    def __init__(self, spec: PatternSpec) -> None:
         super().__init__(spec.size, spec.rate_hz)
         self.spec = spec
         width, height = spec.size

@@ -18,11 +18,15 @@ pytest.importorskip("cv2", reason="OpenCV is not installed: pip install 'bunraku
 pytest.importorskip("soundfile", reason="soundfile is not installed: pip install 'bunraku[cli]'")
 
 from bunraku import presets
+from bunraku.effects.audio.native_model import load_model
 from bunraku.effects.audio.python_effect import AudioEffect, Block
-from bunraku.errors import UserInputError
+from bunraku.errors import OverloadError, UserInputError
 from bunraku.formats.control_action import (
     Action,
+    Arrange,
     ChoosePreset,
+    ChooseVoice,
+    PlacedEffect,
     SetValue,
     Slide,
     StepPreset,
@@ -124,7 +128,6 @@ def test_next_and_previous_go_round(tmp_path: Path) -> None:
     ("before", "after", "names"),
     [
         ("width = 160", "width = 320", "picture.source"),
-        ("latency_ms = 500.0", "latency_ms = 50.0", "picture.latency_ms"),
         ("loop = true", "loop = false", "voice.source"),
         ("[voice]", "[voice]\nblock_frames = 64", "voice.block_frames"),
         ("[picture]", '[[sink]]\ntype = "file"\nfile = "out.mp4"\n[picture]', "sink"),
@@ -187,9 +190,9 @@ def test_no_effect_written_in_python_can_come_later(tmp_path: Path) -> None:
         assert "noise_gate" in said[0]
         assert "start that preset first" in said[0]
         assert performance.voice is not None
-        performance.voice.set_python_effects([])
-        with pytest.raises(UserInputError, match="no worker"):
-            performance.voice.set_python_effects(["noise_gate"])
+        performance.voice.set_python_effects(performance.voice.open_python_effects([]))
+        with pytest.raises(UserInputError, match="need a worker"):
+            performance.voice.open_python_effects(["noise_gate"])
 
 
 class Times(AudioEffect):
@@ -295,6 +298,24 @@ def test_parameters_of_the_voice(tmp_path: Path) -> None:
     assert np.abs(heard.sound()).max() == pytest.approx(TONE_PEAK * 0.1, rel=0.01)
 
 
+def test_another_voice_and_its_effects_by_word(tmp_path: Path) -> None:
+    path = write_presets(tmp_path, picture=False)
+    with desk_of(path) as (desk, performance, said):
+        own = desk.state().voice
+        do(desk, "voice tape")
+        assert (desk.state().voice, performance.voice.model.name) == (
+            "tape",
+            load_model("tape").name,
+        )  # type: ignore[union-attr]
+        do(desk, "voice kazoo")
+        assert "no voice 'kazoo'" in said[-1]
+        do(desk, ChooseVoice("tape", ("noise_gate",)))
+        assert "need a worker" in said[-1]
+        do(desk, f"voice {own}")
+        assert "others come with presets" in said[-1], "a file of the preset's, gone over"
+        assert desk.state().voice == "tape"
+
+
 def test_a_voice_alone_has_no_picture_to_move(tmp_path: Path) -> None:
     with desk_of(write_presets(tmp_path, picture=False)) as (desk, _, said):
         for action in ("record start", "effect colour_look off", "set colour_look.strength 1"):
@@ -352,6 +373,41 @@ def test_an_effect_goes_off_and_on_with_its_settings(tmp_path: Path) -> None:
         assert said == ["colour_look is off", "colour_look is on", "colour_look_2 is off"]
 
 
+def test_a_chain_arranged_by_hand_keeps_files_and_settings(tmp_path: Path) -> None:
+    with desk_of(write_presets(tmp_path)) as (desk, performance, said):
+        assert performance.picture is not None
+        picture = performance.picture
+        assert desk.state().preset == "loud"
+        do(
+            desk,
+            Arrange(
+                (
+                    PlacedEffect("anonymise", {"style": "mosaic"}, on=False),
+                    PlacedEffect("colour_look", {"strength": 0.5}, kept="colour_look"),
+                    PlacedEffect("colour_look", {"look": "cinema"}),
+                )
+            ),
+        )
+        assert said == []
+        assert desk.state().preset is None, "it is no longer the preset's"
+        slots = desk.state().effects
+        assert [slot.name for slot in slots] == ["anonymise", "colour_look", "colour_look 2"]
+        assert [desk.rack.chain_name(slot) for slot in slots] == [
+            None,
+            "colour_look",
+            "colour_look 2",
+        ]
+        assert list(picture.effects) == ["colour_look", "colour_look 2"]
+        do(desk, Arrange((PlacedEffect("colour_look", {"strength": 9.0}),)))
+        assert "less than or equal to 1" in said[-1]
+        assert desk.state().effects == slots, "what is wrong changes nothing"
+        do(desk, Arrange((PlacedEffect("blur", {}, kept="nothing"),)))
+        assert "nothing" in said[-1]
+        do(desk, "preset quiet")
+        assert desk.state().preset == "quiet"
+        assert list(picture.effects) == ["colour_look"]
+
+
 def test_recording_by_the_desk_plays(tmp_path: Path) -> None:
     av = pytest.importorskip("av", reason="PyAV is not installed: pip install 'bunraku[video]'")
     with desk_of(write_presets(tmp_path)) as (desk, performance, said):
@@ -361,7 +417,8 @@ def test_recording_by_the_desk_plays(tmp_path: Path) -> None:
         performance.wait(seconds=0.8)
         do(desk, "record stop")
         assert desk.state().recording is None
-        assert said == [f"recording to {recording}", f"recorded {recording}"]
+        assert said == [f"recording to {recording.name}", f"recorded {recording.name}"]
+        assert desk.state().recorded == (recording,)
     with av.open(str(recording)) as file:
         assert len(list(file.decode(video=0))) >= 5
 
@@ -395,16 +452,22 @@ def test_what_is_no_action_is_a_message(tmp_path: Path) -> None:
 def test_a_slider_that_moves_on_replaces_its_older_value() -> None:
     done: list[Action] = []
     failed: list[Exception] = []
-    lane = ActionLane("test", done.append, lambda action, error: failed.append(error))
+    lane = ActionLane("test", lambda action, error: failed.append(error))
+
+    def put(action: Action) -> bool:
+        return lane.put(action, lambda: done.append(action))
+
     a, b = parse_target("look.strength"), parse_target("voice.0.gain_db")
-    lane.put(SetValue(b, 1.0))
+    asked = lane.ask(lambda: done.append(Slide(a, 7.0)))
+    put(SetValue(b, 1.0))
     for share in range(1000):
-        assert lane.put(Slide(a, share / 1000))
-    lane.put(ChoosePreset("one"))
-    lane.put(ChoosePreset("two"))
+        assert put(Slide(a, share / 1000))
+    put(ChoosePreset("one"))
+    put(ChoosePreset("two"))
     lane.start()
     assert lane.wait_until_idle(IDLE_S)
-    assert done == [SetValue(b, 1.0), Slide(a, 0.999), ChoosePreset("two")]
+    assert asked.done(), "what somebody waits for is not passed over"
+    assert done == [Slide(a, 7.0), SetValue(b, 1.0), Slide(a, 0.999), ChoosePreset("two")]
     assert lane.stop(IDLE_S)
     assert not failed
 
@@ -412,17 +475,35 @@ def test_a_slider_that_moves_on_replaces_its_older_value() -> None:
 def test_the_queue_is_bounded_and_survives_what_fails() -> None:
     failed: list[Exception] = []
 
-    def fail(action: Action) -> None:
+    def fail() -> None:
         raise ValueError("no")
 
-    lane = ActionLane("test", fail, lambda action, error: failed.append(error))
-    taken = [lane.put(StepPreset(1)) for _ in range(MOST_WAITING + 5)]
+    lane = ActionLane("test", lambda action, error: failed.append(error))
+    taken = [lane.put(StepPreset(1), fail) for _ in range(MOST_WAITING + 5)]
     assert taken == [True] * MOST_WAITING + [False] * 5
+    with pytest.raises(OverloadError):
+        lane.ask(fail).result(0)
     lane.start()
     assert lane.wait_until_idle(IDLE_S)
     assert len(failed) == MOST_WAITING
+    with pytest.raises(ValueError, match="no"):
+        lane.ask(fail).result(IDLE_S)
     assert lane.stop(IDLE_S)
-    assert not lane.put(StepPreset(1))
+    assert not lane.put(StepPreset(1), fail)
+
+
+def test_who_waits_when_the_desk_ends_is_told() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    lane = ActionLane("test", lambda action, error: None)
+    lane.start()
+    lane.ask(lambda: (begun.set(), go_on.wait(IDLE_S)))
+    assert begun.wait(IDLE_S)
+    waiting = lane.ask(lambda: None)
+    assert not lane.stop(0.05)
+    with pytest.raises(OverloadError, match="ended"):
+        waiting.result(0)
+    go_on.set()
+    assert lane.stop(IDLE_S)
 
 
 def test_messages_are_limited_and_clean() -> None:

@@ -11,13 +11,13 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from bunraku.errors import DeviceError, UserInputError
+from bunraku.errors import BunrakuError, DeviceError, UserInputError
 
 pytest.importorskip("aiortc", reason="aiortc is missing: pip install 'bunraku[web]'")
 pytest.importorskip("starlette", reason="starlette is missing: pip install 'bunraku[web]'")
@@ -25,18 +25,24 @@ pytest.importorskip("websockets", reason="websockets is missing: pip install 'bu
 pytest.importorskip("prometheus_client", reason="prometheus-client is missing")
 pytest.importorskip("cv2", reason="OpenCV is missing: pip install 'bunraku[video]'")
 
+from bunraku.effects.audio.native_model import load_model
+from bunraku.formats.performance import read_performance
+from bunraku.scheduler.process_scheduler import borrow_scheduler, give_back
 from bunraku.serving.access import AccessRules, split_host, token_for
 from bunraku.serving.aiortc_tuning import with_bitrates
 from bunraku.serving.audio_message import AudioMessage, read_audio_message, write_audio_message
+from bunraku.serving.browser_clock import BrowserClock
 from bunraku.serving.browser_voice import BrowserVoice
-from bunraku.serving.effect_schema import effect_schemas, visitor_settings
+from bunraku.serving.effect_schema import check_visitor_settings, effect_schemas
 from bunraku.serving.faults import Faults
 from bunraku.serving.messages import Offer, Ping, read_control
 from bunraku.serving.peer import check_offer
 from bunraku.serving.preset_shelf import PresetShelf
 from bunraku.serving.recent_latency import RecentLatency
+from bunraku.serving.sender_reports import SenderReports
 from bunraku.serving.server import serve
 from bunraku.serving.settings import ServeSettings, serve_settings
+from bunraku.session.open_performance import video_effects
 from bunraku.streaming.rate_limit import RateLimit
 
 RATE = 48_000
@@ -49,9 +55,10 @@ TOKEN = "a-token-of-many-letters"
 @pytest.mark.parametrize("form", [0, 1])
 def test_a_block_of_sound_goes_there_and_back(form: int) -> None:
     samples = np.linspace(-0.9, 0.9, 256, dtype=np.float32)[:, None]
-    data = write_audio_message(AudioMessage(samples, 7, RATE, form))
+    data = write_audio_message(AudioMessage(samples, 7, RATE, form, 1.7e12))
     back = read_audio_message(data)
     assert (back.sequence, back.sample_rate_hz, back.format) == (7, RATE, form)
+    assert back.captured_ms == 1.7e12
     np.testing.assert_allclose(back.samples, samples, atol=0 if form == 0 else 1 / 32_000)
 
 
@@ -59,8 +66,11 @@ def test_what_is_no_block_of_sound_is_refused() -> None:
     good = write_audio_message(AudioMessage(np.zeros((128, 1), np.float32), 0, RATE))
     bad = [b"", good[:15], b"X" + good[1:], good[:-1], good + b"0", good[:4] + b"\x02" + good[5:]]
     for frames, rate in ((127, RATE), (1025, RATE), (128, 7_999), (128, 192_001)):
-        header = struct.pack("<4sBBHII", b"BNKA", 0, 0, frames, 0, rate)
+        header = struct.pack("<4sBBHIId", b"BNKA", 0, 0, frames, 0, rate, 0.0)
         bad.append(header + bytes(4 * frames))
+    for captured_ms in (-1.0, np.nan, np.inf, 1e14):
+        header = struct.pack("<4sBBHIId", b"BNKA", 0, 0, 128, 0, RATE, captured_ms)
+        bad.append(header + bytes(4 * 128))
     for data in bad:
         with pytest.raises(UserInputError):
             read_audio_message(data)
@@ -140,10 +150,10 @@ def test_recent_latencies_are_forgotten() -> None:
 
 def test_visitors_name_no_files() -> None:
     with pytest.raises(UserInputError, match="preset"):
-        visitor_settings("neural", {"file": "/etc/passwd"}, None)
+        check_visitor_settings("neural", {"file": "/etc/passwd"})
     with pytest.raises(UserInputError):
-        visitor_settings("background_replace", {"picture": "../a.png"}, None)
-    assert visitor_settings("neural", {"file": "watercolour"}, None) == {"file": "watercolour"}
+        check_visitor_settings("background_replace", {"picture": "../a.png"})
+    check_visitor_settings("neural", {"file": "watercolour"})
 
 
 def test_every_effect_offers_controls() -> None:
@@ -239,36 +249,121 @@ def test_settings_are_checked(tmp_path: Path) -> None:
 def test_bundled_presets_are_sound() -> None:
     shelf = PresetShelf()
     assert shelf.faults == []
-    assert len(shelf.names) >= 5
-    for name in shelf.names:
-        shelf.find(name).effects()
-    with pytest.raises(UserInputError, match="Natural"):
-        shelf.find("nothing")
+    assert len(shelf.paths) >= 5
+    for path in shelf.paths.values():
+        picture = read_performance(path).picture
+        assert picture is not None
+        video_effects(picture.effect, path)
 
 
 # ---- a voice -------------------------------------------------------------------------------------
 
 
+@contextlib.contextmanager
+def a_voice(clock: BrowserClock | None = None) -> Iterator[BrowserVoice]:
+    scheduler = borrow_scheduler()
+    voice = BrowserVoice(
+        load_model("radio"),
+        executor=scheduler.executor,
+        name="a test's voice",
+        clock=clock or BrowserClock(),
+    )
+    try:
+        yield voice
+    finally:
+        voice.close()
+        give_back(scheduler)
+
+
+def play(voice: BrowserVoice, sound: np.ndarray, first: int = 0) -> np.ndarray:
+    """Blocks of 256, one after the other."""
+    return np.concatenate(
+        [
+            voice.submit(AudioMessage(sound[k : k + 256, None], first + k // 256, RATE))
+            .result(10)
+            .samples[:, 0]
+            for k in range(0, len(sound), 256)
+        ]
+    )
+
+
 def test_the_voice_is_transformed_block_by_block() -> None:
-    voice = BrowserVoice("radio")
     tone = 0.4 * np.sin(2 * np.pi * 300 * np.arange(256 * 64) / RATE).astype(np.float32)
-    heard = [
-        voice.process(AudioMessage(tone[k : k + 256, None], k // 256, RATE)).samples
-        for k in range(0, len(tone), 256)
-    ]
-    spectrum = np.abs(np.fft.rfft(np.concatenate(heard)[-4096:, 0] * np.hanning(4096)))
-    base = round(300 * 4096 / RATE)
-    harmonics = max(spectrum[3 * base - 3 : 3 * base + 4].max(), spectrum[2 * base].max())
-    assert harmonics > 0.003 * spectrum.max(), "a radio distorts"
-    voice.choose("tape", "tape", ["ring_modulator"])
-    voice.process(AudioMessage(tone[:256, None], 70, RATE))
-    figures = voice.figures(time.monotonic_ns())
-    assert (figures.blocks, figures.lost, figures.model) == (65, 6, "tape")
-    with pytest.raises(UserInputError, match="44100"):
-        voice.process(AudioMessage(tone[:256, None], 71, 44_100))
-    with pytest.raises(UserInputError):
-        voice.choose("tape", "tape", ["no such effect"])
-    assert voice.effect_names == ("ring_modulator",)
+    with a_voice() as voice:
+        spectrum = np.abs(np.fft.rfft(play(voice, tone)[-4096:] * np.hanning(4096)))
+        base = round(300 * 4096 / RATE)
+        harmonics = max(spectrum[3 * base - 3 : 3 * base + 4].max(), spectrum[2 * base].max())
+        assert harmonics > 0.003 * spectrum.max(), "a radio distorts"
+        voice.swap(load_model("tape"))
+        voice.set_python_effects(voice.open_python_effects(["ring_modulator"]))
+        play(voice, tone[:256], 70)
+        figures = voice.figures(time.monotonic_ns())
+        assert (figures.blocks, figures.lost) == (65, 6)
+        with pytest.raises(UserInputError, match="44100"):
+            voice.submit(AudioMessage(tone[:256, None], 71, 44_100)).result(10)
+        with pytest.raises(UserInputError):
+            voice.open_python_effects(["no such effect"])
+    with pytest.raises(BunrakuError):
+        voice.submit(AudioMessage(tone[:256, None], 72, RATE)).result(10)
+
+
+def test_a_muted_voice_is_silent_and_what_is_set_outlives_the_connection() -> None:
+    tone = 0.4 * np.sin(2 * np.pi * 300 * np.arange(256 * 40) / RATE).astype(np.float32)
+    with a_voice() as voice:
+        plain = play(voice, tone)
+        voice.set_muted(True)
+        muted = play(voice, tone, 40)
+        assert np.abs(np.diff(muted)).max() < 1.5 * np.abs(np.diff(plain)).max(), "no click"
+        assert not muted[2 * 480 :].any()
+        voice.restart()
+        assert not play(voice, tone).any(), "muted it stays"
+
+
+def test_a_swap_without_sound_does_not_hang() -> None:
+    with a_voice() as voice:
+        play(voice, np.zeros(256, np.float32))
+        for name in ("tape", "fuzz", "radio"):
+            voice.swap(load_model(name))
+        assert voice.model.name == load_model("radio").name
+        play(voice, np.zeros(512, np.float32), 1)
+
+
+def test_a_block_is_handed_on_with_the_time_of_its_capture() -> None:
+    clock = BrowserClock()
+    began_ms = 1.7e12
+    here_ns = 5_000_000_000_000
+    for way_ns in (9_000_000, 400_000, 30_000_000):
+        clock.observe(began_ms, here_ns + way_ns)
+    taken: list[int] = []
+    with a_voice(clock) as voice:
+        voice.take(lambda samples, time_ns: taken.append(time_ns))
+        for k in range(400):
+            jitter_ms = (k % 3) * 2.0
+            captured_ms = began_ms + 1e3 * 256 * k / RATE + jitter_ms
+            block = AudioMessage(np.zeros((256, 1), np.float32), k, RATE, 0, captured_ms)
+            voice.process(block, here_ns)
+    expected = here_ns + 400_000 + 256 * 1_000_000_000 * np.arange(400) / RATE + 2_000_000
+    assert np.abs(np.array(taken) - expected)[200:].max() < 1_500_000, "but for the jitter's mean"
+
+
+def test_a_browser_s_clock_is_believed_by_its_quickest_messages() -> None:
+    clock = BrowserClock()
+    assert clock.monotonic_ns(1.0) is None
+    for way_ns in (3_000_000, 200_000, 9_000_000):
+        clock.observe(1000.0, 7_000_000_000 + way_ns)
+    assert clock.monotonic_ns(1500.0) == 7_500_200_000
+    clock.observe(900_000.0, 8_000_000_000)
+    assert clock.monotonic_ns(900_000.0) == 8_000_000_000, "it was set anew"
+
+
+def test_sender_reports_date_frames() -> None:
+    reports = SenderReports()
+    assert reports.sender_ms(0) is None
+    unix_s = 1_790_000_000.25
+    ntp = round((unix_s + 2_208_988_800) * (1 << 32))
+    reports.report(ntp, (1 << 32) - 45_000)
+    assert reports.sender_ms((1 << 32) - 45_000 - 90_000) == pytest.approx(1e3 * unix_s - 1000)
+    assert reports.sender_ms(45_000) == pytest.approx(1e3 * unix_s + 1000), "over the wrap"
 
 
 # ---- the whole server, with aiortc as the browser ------------------------------------------------
@@ -301,6 +396,49 @@ def connect(settings: ServeSettings, path: str = "/control", origin: str | None 
 
     host = f"127.0.0.1:{settings.port}"
     return dial(f"ws://{host}{path}", origin=origin or f"http://{host}", compression=None)
+
+
+PATIENT = """
+name = "Patient"
+[voice]
+model = "tape"
+[picture]
+latency_ms = 200.0
+[[picture.effect]]
+type = "colour_look"
+look = "cinema"
+lowest_tier = "7 bits"
+"""
+
+
+def test_a_preset_s_limits_hold_in_a_browser_too(tmp_path: Path) -> None:
+    """Latency and lowest tiers; effects go off and on with their settings; a mute is shown."""
+    from bunraku.session.video_session import VideoSession
+
+    (tmp_path / "patient.toml").write_text(PATIENT)
+
+    async def work() -> None:
+        async with serving(preset=tmp_path / "patient.toml") as settings, connect(settings) as line:
+            await state_that(line, lambda state: state["preset"] == "Patient")
+            async with calling(line) as track:
+                await colour(track, 2)
+                (session,) = [one for one in gc.get_objects() if type(one) is VideoSession]
+                assert session.budget_ns == pytest.approx(234e6)
+                assert all(rung.tiers["colour_look"] == 0 for rung in session._ladder)
+                change = {"type": "change_effect", "name": "colour_look"}
+                await line.send(json.dumps({**change, "settings": {"strength": 0.25}}))
+                await state_that(line, lambda s: s["effects"][0]["settings"]["strength"] == 0.25)
+                for on in (False, True):
+                    one = {"effect": "colour_look", "kept": "colour_look", "on": on,
+                           "settings": {"strength": 0.25, "look": "cinema"}}  # fmt: skip
+                    await line.send(json.dumps({"type": "set_effects", "effects": [one]}))
+                    await state_that(line, lambda s, on=on: s["effects"][0]["on"] is on)
+                    assert list(session.effects) == (["colour_look"] if on else [])
+                assert session.effects["colour_look"].settings.strength == 0.25
+                await line.send('{"type": "mute", "on": true}')
+                await state_that(line, lambda state: state["muted"])
+
+    in_loop(work)
 
 
 async def until(line: Any, kind: str, timeout_s: float = 15.0) -> dict[str, Any]:
@@ -375,8 +513,7 @@ def test_a_session_from_the_first_picture_to_the_recording(tmp_path: Path) -> No
                     assert len(await sound.recv()) == len(block)
                 await line.send('{"type": "record", "on": true}')
                 await line.send('{"type": "choose_preset", "name": "Night radio"}')
-                while (await until(line, "state"))["preset"] != "Night radio":
-                    pass
+                await state_that(line, lambda state: state["preset"] == "Night radio")
                 changed = 0.0
                 for _ in range(150):
                     changed = float(np.abs(await colour(track) - before).max())
@@ -390,12 +527,23 @@ def test_a_session_from_the_first_picture_to_the_recording(tmp_path: Path) -> No
                 assert b"bunraku_sessions 1.0" in text
                 assert b"bunraku_audio_block_seconds_count 40.0" in text
                 await line.send('{"type": "record", "on": false}')
-                recorded = await until(line, "recorded")
+                recorded = await a_recording(line)
                 assert b"ftyp" in (await fetch(settings, recorded["address"]))
                 assert b"404" in await fetch(settings, "/recordings/x/" + recorded["name"])
 
     in_loop(work)
     assert pictures_in(next(tmp_path.glob("*.mp4"))) >= 3
+
+
+async def state_that(line: Any, fits: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    while not fits(state := await until(line, "state")):
+        pass
+    return state
+
+
+async def a_recording(line: Any) -> dict[str, Any]:
+    state = await state_that(line, lambda state: bool(state["recordings"]))
+    return dict(state["recordings"][0])
 
 
 async def fetch(settings: ServeSettings, path: str) -> bytes:
@@ -540,8 +688,22 @@ async def settled() -> tuple[int, int]:
     return len(kept), len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").is_dir() else 0
 
 
+def free_udp_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound:
+        bound.bind(("127.0.0.1", 0))
+        return int(bound.getsockname()[1])
+
+
+def osc(port: int, address: str, *values: float) -> None:
+    from pythonosc.udp_client import SimpleUDPClient
+
+    SimpleUDPClient("127.0.0.1", port).send_message(address, values)
+
+
 STAGE = """
 name = "Stage"
+[control.osc]
+port = OSC_PORT
 [voice]
 model = "tape"
 source = { type = "file", file = "tone.wav", loop = true }
@@ -556,7 +718,8 @@ def test_a_stage_is_watched_and_controlled(tmp_path: Path) -> None:
     from browser.fake_devices import write_wav
 
     write_wav(tmp_path / "tone.wav", np.full(RATE, 0.1, np.float32))
-    (tmp_path / "stage.toml").write_text(STAGE)
+    port = free_udp_port()
+    (tmp_path / "stage.toml").write_text(STAGE.replace("OSC_PORT", str(port)))
 
     async def work() -> None:
         wanted = {"preset": tmp_path / "stage.toml", "recordings": tmp_path, "max_sessions": 2}
@@ -573,14 +736,19 @@ def test_a_stage_is_watched_and_controlled(tmp_path: Path) -> None:
                 await line.send('{"type": "record", "on": true}')
                 message = {"type": "set_effects", "effects": [{"effect": "colour_look"}]}
                 await other.send(json.dumps(message))
-                assert len((await until(other, "state"))["effects"]) <= 1
+                await state_that(line, lambda state: len(state["effects"]) == 1)
+                osc(port, "/mute", 1)
+                await state_that(line, lambda state: state["muted"])
+                osc(port, "/effect/colour_look", 0)
+                await state_that(
+                    other, lambda state: [e["on"] for e in state["effects"]] == [False]
+                )
                 await other.send('{"type": "set_voice", "model": "radio"}')
-                while (await until(other, "state"))["voice"]["model"] != "radio":
-                    pass
+                await state_that(line, lambda state: state["voice"]["model"] == "radio")
                 await colour(after, 10)
                 assert (await until(line, "figures"))["voice"]["blocks"] > 10
                 await line.send('{"type": "record", "on": false}')
-                await until(line, "recorded")
+                await a_recording(other)
 
     in_loop(work)
     assert pictures_in(next(tmp_path.glob("*.mp4"))) >= 3

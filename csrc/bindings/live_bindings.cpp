@@ -214,6 +214,7 @@ void bind_engine(py::module_& m) {
       .def("request_stop", &LiveEngine::request_stop)
       .def("rearm", &LiveEngine::rearm)
       .def("set_output_delay", &LiveEngine::set_output_delay, py::arg("frames"))
+      .def("set_muted", &LiveEngine::set_muted, py::arg("muted"))
       .def_property_readonly("output_delay_frames", &LiveEngine::output_delay_frames)
       .def(
           "clock_point",

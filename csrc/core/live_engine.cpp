@@ -16,6 +16,7 @@ namespace {
 constexpr float kPi = 3.14159265358979f;
 constexpr double kMeterSeconds = 0.3;
 constexpr double kDelayFadeSeconds = 0.020;
+constexpr double kMuteFadeSeconds = 0.010;
 
 LiveConfig checked(LiveConfig config) {
   const auto in_range = [](double value, double least, double most, const char* what) {
@@ -48,6 +49,16 @@ std::uint64_t fade_out_frame(const LiveConfig& config) {
   return end > fade ? end - fade : 0;
 }
 
+// Of a fade's phase, per frame.
+float fade_step(double seconds, const LiveConfig& config) {
+  return seconds > 0 ? static_cast<float>(1.0 / (seconds * config.sample_rate_hz)) : 1.0f;
+}
+
+// 0 to 1 without a bend at either end.
+float raised_cosine(float phase) noexcept {
+  return 0.5f - 0.5f * std::cos(kPi * phase);
+}
+
 int frames_in(double seconds, const LiveConfig& config) {
   return static_cast<int>(std::lround(seconds * config.sample_rate_hz));
 }
@@ -69,9 +80,8 @@ std::uint64_t monotonic_ns() noexcept {
 
 LiveEngine::LiveEngine(LiveConfig config, BlockProcess process, RingBridge* bridge)
     : m_config(checked(std::move(config))), m_process(process), m_bridge(bridge),
-      m_fade_step(m_config.fade_seconds > 0
-                      ? static_cast<float>(1.0 / (m_config.fade_seconds * m_config.sample_rate_hz))
-                      : 1.0f),
+      m_fade_step(fade_step(m_config.fade_seconds, m_config)),
+      m_mute_step(fade_step(kMuteFadeSeconds, m_config)),
       m_fade_out_at(fade_out_frame(m_config)),
       m_delay(m_config.channels, frames_in(m_config.most_delay_seconds, m_config),
               frames_in(kDelayFadeSeconds, m_config)) {
@@ -172,6 +182,7 @@ void LiveEngine::play_piece(const float* in, int frames) noexcept {
   if (bad > 0) {
     add(m_non_finite, bad);
   }
+  apply_mute(frames);
   apply_fades(frames);
   measure(m_input_meter, m_in, frames);
   capture(frames);
@@ -240,6 +251,23 @@ int LiveEngine::clean(std::vector<float>& planes, int frames) noexcept {
   return bad;
 }
 
+void LiveEngine::apply_mute(int frames) noexcept {
+  const float step = muted() ? -m_mute_step : m_mute_step;
+  if (step < 0 && m_frames.load(std::memory_order_relaxed) == 0) {
+    m_mute_phase = 0.0f; // muted before the first sound: there is nothing to fade from
+  }
+  if (step > 0 && m_mute_phase >= 1.0f) {
+    return;
+  }
+  for (int i = 0; i < frames; ++i) {
+    m_mute_phase = std::clamp(m_mute_phase + step, 0.0f, 1.0f);
+    const float gain = raised_cosine(m_mute_phase);
+    for (int c = 0; c < m_config.channels; ++c) {
+      plane(m_out, c)[i] *= gain;
+    }
+  }
+}
+
 void LiveEngine::apply_fades(int frames) noexcept {
   const std::uint64_t first = m_frames.load(std::memory_order_relaxed);
   const bool asked = m_stop_requested.load(std::memory_order_acquire);
@@ -248,7 +276,7 @@ void LiveEngine::apply_fades(int frames) noexcept {
     for (int i = 0; i < frames; ++i) {
       const bool out = asked || first + static_cast<std::uint64_t>(i) >= m_fade_out_at;
       m_fade_phase = std::clamp(m_fade_phase + (out ? -m_fade_step : m_fade_step), 0.0f, 1.0f);
-      const float gain = 0.5f - 0.5f * std::cos(kPi * m_fade_phase);
+      const float gain = raised_cosine(m_fade_phase);
       for (int c = 0; c < m_config.channels; ++c) {
         plane(m_out, c)[i] *= gain;
       }

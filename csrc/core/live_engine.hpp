@@ -87,6 +87,9 @@ public:
   // over 20 ms. What is captured is not delayed.
   void set_output_delay(int frames) noexcept { m_delay.aim(frames); }
   int output_delay_frames() const noexcept { return m_delay.frames(); }
+  // Any thread: silence, and back, by a fade of 10 ms. What is captured is silent too.
+  void set_muted(bool muted) noexcept { m_muted.store(muted, std::memory_order_relaxed); }
+  bool muted() const noexcept { return m_muted.load(std::memory_order_relaxed); }
   // Any thread: the latest callback's first frame, and when it was called.
   ClockPoint clock_point() const noexcept { return m_clock.read(); }
   // Any thread: fade out, then play silence and answer kComplete.
@@ -117,6 +120,7 @@ private:
   void drain_delay(int frames) noexcept;
   void read_input(const float* in, int frames) noexcept;
   void read_source(int frames) noexcept;
+  void apply_mute(int frames) noexcept;
   void apply_fades(int frames) noexcept;
   void write_output(float* out, int frames) noexcept;
   void capture(int frames) noexcept;
@@ -132,6 +136,7 @@ private:
   const BlockProcess m_process;
   RingBridge* const m_bridge;
   const float m_fade_step;           // of the fade's phase, per frame
+  const float m_mute_step;
   const std::uint64_t m_fade_out_at; // the frame at which the last fade begins
 
   // Audio thread only.
@@ -140,12 +145,14 @@ private:
   std::array<float*, BK_MAX_CHANNELS> m_out_planes{};
   std::size_t m_source_frame = 0;
   float m_fade_phase = 0.0f; // 0 silent to 1 full
+  float m_mute_phase = 1.0f;
   bool m_ended = false;      // faded out; what the delay still holds is to be played
   int m_drain_frames = 0;
   SyncDelay m_delay;
 
   SharedClockPoint m_clock;
   std::unique_ptr<SpscRing> m_capture;
+  std::atomic<bool> m_muted{false};
   std::atomic<bool> m_stop_requested{false};
   std::atomic<bool> m_finished{false};
   Counter m_callbacks{0}, m_frames{0}, m_missed{0}, m_capture_dropped{0}, m_clipped{0},

@@ -168,6 +168,48 @@ void test_stop_request_and_full_capture() {
         "a stop asked for while the device was away stands");
 }
 
+void test_mute() {
+  Doubler mono{1};
+  bunraku::LiveConfig config = config_of(1, 1, 1, 64);
+  config.fade_seconds = 0.0;
+  config.capture_seconds = 1.0;
+  bunraku::LiveEngine engine(config, mono.as_process(), nullptr);
+  const std::vector<float> in(64, 0.25f);
+  std::vector<float> out(64), all;
+  const auto play = [&](int blocks) {
+    for (int i = 0; i < blocks; ++i) {
+      call(engine, in, out, 64);
+      all.insert(all.end(), out.begin(), out.end());
+    }
+  };
+  play(4);
+  engine.set_muted(true);
+  play(10);
+  check(engine.muted() && std::all_of(out.begin(), out.end(), [](float x) { return x == 0.0f; }),
+        "muted is digital silence");
+  engine.set_muted(false);
+  play(10);
+  check(out[63] == 0.5f, "and back");
+  float step = 0.0f;
+  for (std::size_t i = 1; i < all.size(); ++i) {
+    step = std::max(step, std::fabs(all[i] - all[i - 1]));
+  }
+  check(step < 0.002f, "without a click: 480 frames of a raised cosine");
+  std::vector<float> captured(2 * all.size());
+  check(engine.read_capture(captured.data(), all.size()) == all.size(), "captured");
+  bool same = true;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    same = same && captured[2 * i + 1] == all[i];
+  }
+  check(same, "what is muted is recorded muted");
+
+  bunraku::LiveEngine silent(config, mono.as_process(), nullptr);
+  silent.set_muted(true);
+  call(silent, in, out, 64);
+  check(std::all_of(out.begin(), out.end(), [](float x) { return x == 0.0f; }),
+        "muted from the first sample");
+}
+
 void test_output_delay() {
   Doubler mono{1};
   bunraku::LiveConfig config = config_of(1, 1, 1, 32);
@@ -311,6 +353,7 @@ void test_audio_thread_is_clean() {
       [&](bunraku::LiveEngine& engine) { // with a bridge that always misses: concealment too
         for (int i = 0; i < 200; ++i) {
           engine.set_output_delay(i * 10);
+          engine.set_muted(i % 3 == 0);
           bunraku::bk_live_callback(in.data(), out.data(), 64, &time, bunraku::kInputOverflow,
                                     &engine);
         }
@@ -347,6 +390,7 @@ int main() {
   test_missed_deadline();
   test_fades_source_and_capture();
   test_stop_request_and_full_capture();
+  test_mute();
   test_output_delay();
   test_clock_point();
   test_paced_device();

@@ -2,7 +2,7 @@
 
     preset puppet | next preset | previous preset
     set background_blur.strength 0.7 | voice.0.gain_db -6
-    mute on | record toggle | effect anonymise off | quit
+    mute on | record toggle | effect anonymise off | voice megaphone | quit
 
 `on`, `off` or `toggle`; `record` also takes `start` and `stop`. Values are numbers, true, false, or
 one word.
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,7 +34,7 @@ SWITCHES: dict[str, Switch] = {
 VOICE = "voice"
 GRAMMAR = (
     "preset NAME, next preset, previous preset, set EFFECT.SETTING VALUE, voice.PARAM VALUE,"
-    " mute on|off|toggle, record start|stop|toggle, effect NAME on|off|toggle, quit"
+    " mute on|off|toggle, record start|stop|toggle, effect NAME on|off|toggle, voice MODEL, quit"
 )
 
 
@@ -94,11 +95,49 @@ class SwitchEffect:
 
 
 @dataclass(frozen=True)
+class ChooseVoice:
+    """model: of the default pack, or the one that plays. effects: those written in Python that play
+    after it; None: as they are."""
+
+    model: str
+    effects: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class PlacedEffect:
+    """kept: the name of an effect in the rack that this one continues, with the files it uses and
+    its lowest tier; None: a new one."""
+
+    type: str
+    settings: Mapping[str, SettingValue]
+    kept: str | None = None
+    on: bool = True
+
+
+@dataclass(frozen=True)
+class Arrange:
+    """The whole chain of the picture anew."""
+
+    effects: tuple[PlacedEffect, ...]
+
+
+@dataclass(frozen=True)
 class Quit:
     """End the performance."""
 
 
-Action = ChoosePreset | StepPreset | SetValue | Slide | Mute | Record | SwitchEffect | Quit
+Action = (
+    ChoosePreset
+    | StepPreset
+    | SetValue
+    | Slide
+    | Mute
+    | Record
+    | SwitchEffect
+    | ChooseVoice
+    | Arrange
+    | Quit
+)
 
 
 def replaces(newer: Action, older: Action) -> bool:
@@ -122,6 +161,8 @@ def described(action: Action) -> str:
             return str(target)
         case SwitchEffect(effect):
             return f"effect {effect}"
+        case ChooseVoice(model):
+            return f"voice {model}"
         case _:
             return type(action).__name__.lower()
 
@@ -152,6 +193,8 @@ def _parsed(word: str, rest: str) -> Action | None:
     before, _, last = rest.rpartition(" ")
     if word == "effect" and NAME.fullmatch(before) and last in SWITCHES:
         return SwitchEffect(before.strip(), SWITCHES[last])
+    if word == VOICE and NAME.fullmatch(rest):
+        return ChooseVoice(rest)
     if word == "set" and before and "." in before:
         return SetValue(parse_target(before.strip()), parse_value(last))
     if word.startswith(f"{VOICE}.") and rest and " " not in rest:

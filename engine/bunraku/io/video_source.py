@@ -32,11 +32,15 @@ class VideoSource(ABC):
     is not the end. dropped: frames that came too late to be given, or that nobody was ready for.
     corrupt: frames or packets that could not be decoded and were left out.
 
+    way_s: how long a frame is on its way from its capture until it is given, where that is long and
+    not this machine's to shorten; lateness is counted without it.
+
     `start` while running and `stop` while stopped do nothing; a stopped source may start again.
     The pixels of a frame that was given are never changed by the source.
     """
 
     thread_name: ClassVar[str] = "bunraku-video-source"
+    way_s: ClassVar[float] = 0.0
 
     def __init__(
         self, size: tuple[int, int], rate_hz: float, on_message: Say = say_nothing

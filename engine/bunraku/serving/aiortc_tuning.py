@@ -7,10 +7,14 @@ picture is a frame later or of another bitrate, and works.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
+
+from bunraku.serving.sender_reports import SenderReports
 
 LEAST_BITRATE, START_BITRATE, MOST_BITRATE = 600_000, 1_500_000, 4_000_000
 JITTER_BUFFER = "_RTCRtpReceiver__jitter_buffer"
+RTCP_HANDLER = "_handle_rtcp_packet"
 VP8_RTPMAP = re.compile(r"^a=rtpmap:(\d+) VP8/90000\r?$", re.MULTILINE)
 
 
@@ -41,17 +45,37 @@ def with_bitrates(sdp: str) -> str:
     return sdp[:end] + line + sdp[end:]
 
 
-def release_whole_frames(receiver: Any) -> bool:
+def hear_sender_reports(receiver: Any, reports: SenderReports) -> None:
+    """Tell `reports` of each report on the stream that comes in. Before the connection begins."""
+    from aiortc.rtp import RtcpSrPacket
+
+    handle = getattr(receiver, RTCP_HANDLER, None)
+    if handle is None:
+        return
+
+    async def heard(packet: Any) -> None:
+        if isinstance(packet, RtcpSrPacket):
+            reports.report(packet.sender_info.ntp_timestamp, packet.sender_info.rtp_timestamp)
+        await handle(packet)
+
+    setattr(receiver, RTCP_HANDLER, heard)
+
+
+def release_whole_frames(receiver: Any) -> Callable[[], int | None]:
     """Let the receiver hand a frame to the decoder when its last packet is there. As it is, it
     waits for the first packet of the next: a thirtieth of a second. Before the connection begins;
-    returns whether it could."""
+    returns what tells the timestamp of the stream's first frame, from which decoded ones count."""
     from aiortc.jitterbuffer import JitterBuffer
 
     class MarkedJitterBuffer(JitterBuffer):
+        first_timestamp: int | None = None
+
         def add(self, packet: Any) -> tuple[bool, Any]:
             key_frame_needed, frame = super().add(packet)
             if frame is None and packet.marker:
                 frame = self._whole_frame()
+            if frame is not None and self.first_timestamp is None:
+                self.first_timestamp = frame.timestamp
             return key_frame_needed, frame
 
         def _whole_frame(self) -> Any:
@@ -75,9 +99,10 @@ def release_whole_frames(receiver: Any) -> bool:
     before = getattr(receiver, JITTER_BUFFER, None)
     known = all(hasattr(before, name) for name in ("_packets", "_origin", "_capacity", "remove"))
     if not isinstance(before, JitterBuffer) or not known:
-        return False
-    setattr(receiver, JITTER_BUFFER, MarkedJitterBuffer(before.capacity, is_video=True))
-    return True
+        return lambda: None
+    marked = MarkedJitterBuffer(before.capacity, is_video=True)
+    setattr(receiver, JITTER_BUFFER, marked)
+    return lambda: marked.first_timestamp
 
 
 class HostAddresses:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -27,11 +28,12 @@ class AudioLine:
         self._rate = RateLimit(AUDIO_MESSAGES_PER_S, AUDIO_BURST)
 
     async def run(self) -> None:
-        """Until the browser ends it. Nothing is queued here: what the browser sends faster than it
-        is processed waits in its own socket, and the page throws away what is old."""
+        """Until the browser ends it, or the session does. Nothing is queued here: what the browser
+        sends faster than it is processed waits in its own socket, and the page throws away what is
+        old."""
         await self._socket.accept()
         self._voice.restart()
-        while True:
+        while not self._voice.closed:
             message = await self._socket.receive()
             if message["type"] == "websocket.disconnect":
                 return
@@ -39,7 +41,7 @@ class AudioLine:
                 if not self._rate.allows(time.monotonic_ns()):
                     raise OverloadError(f"more than {AUDIO_MESSAGES_PER_S:.0f} blocks in a second")
                 block = read_audio_message(message.get("bytes") or b"")
-                answer = write_audio_message(self._voice.process(block))
+                answer = await asyncio.wrap_future(self._voice.submit(block))
             except BunrakuError as error:
                 self._faults.add()
                 self._metrics.count_fault()
@@ -48,4 +50,4 @@ class AudioLine:
                     await self._socket.close(POLICY, "too many malformed messages")
                     return
                 continue
-            await self._socket.send_bytes(answer)
+            await self._socket.send_bytes(write_audio_message(answer))

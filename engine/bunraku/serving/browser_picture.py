@@ -13,12 +13,15 @@ from typing import Any
 from bunraku.errors import BunrakuError
 from bunraku.io.video_source import Put, VideoSink, VideoSource
 from bunraku.packages import opencv, pyav
+from bunraku.serving.browser_clock import BrowserClock
 from bunraku.streaming.audio_block import NS_PER_S
 from bunraku.streaming.mailbox import Mailbox
 from bunraku.streaming.video_frame import Pixels, VideoFrame
 
 VIDEO_CLOCK_HZ = 90_000
 WAIT_S = 0.1
+MOST_WAY_NS = NS_PER_S
+"""A browser whose clock says that a picture is older is not believed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,19 +35,28 @@ class Arrived:
 
 class BrowserSource(VideoSource):
     """Frames that `arrive` from WebRTC, all of one size: a browser lowers its own when the way is
-    narrow. A frame's time is that of its arrival; it was captured some 20 to 40 ms before."""
+    narrow. A frame's time is that of its capture where the browser says it, which it does from its
+    first second on; else that of its arrival, some 20 to 40 ms later. clock: the browser's."""
 
     thread_name = "bunraku-browser-camera"
+    way_s = 0.034
 
-    def __init__(self, size: tuple[int, int], rate_hz: float) -> None:
+    def __init__(self, size: tuple[int, int], rate_hz: float, clock: BrowserClock) -> None:
         super().__init__(size, rate_hz)
+        self._clock = clock
+        self._last_ns = 0
         self._mailbox: Mailbox[Arrived] = Mailbox()
         self._number = 0
         self._cv2 = opencv("a browser's camera")
 
-    def arrive(self, picture: Any) -> None:
-        """On the event loop: returns at once."""
-        self._mailbox.put(Arrived(picture, time.monotonic_ns(), self._number))
+    def arrive(self, picture: Any, captured_ms: float | None) -> None:
+        """On the event loop: returns at once. captured_ms: by the browser's clock, if known."""
+        now_ns = time.monotonic_ns()
+        captured_ns = None if captured_ms is None else self._clock.monotonic_ns(captured_ms)
+        if captured_ns is None or not now_ns - MOST_WAY_NS < captured_ns < now_ns:
+            captured_ns = now_ns
+        self._last_ns = max(self._last_ns + 1, captured_ns)
+        self._mailbox.put(Arrived(picture, self._last_ns, self._number))
         self._number += 1
 
     def finish(self) -> None:

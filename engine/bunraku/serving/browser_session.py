@@ -4,30 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Any, TypeVar
 
-from bunraku.errors import BunrakuError, UserInputError
+from bunraku.effects.audio.native_model import load_model
+from bunraku.errors import BunrakuError
+from bunraku.formats.control_action import ChoosePreset
+from bunraku.formats.performance_shape import PerformancePreset, Picture, Voice
 from bunraku.scheduler.process_scheduler import borrow_scheduler, give_back
+from bunraku.serving.browser_clock import BrowserClock
+from bunraku.serving.browser_performance import BrowserPerformance
 from bunraku.serving.browser_picture import BrowserSource, NewestPicture, return_track
 from bunraku.serving.browser_voice import BrowserVoice
-from bunraku.serving.desk import DEFAULT_MODEL, Desk
+from bunraku.serving.limits import MOST_RECORDING_S
 from bunraku.serving.messages import Offer
 from bunraku.serving.metrics import ServeMetrics
 from bunraku.serving.peer import Peer
+from bunraku.serving.recent_latency import RecentLatency
 from bunraku.serving.settings import ServeSettings
+from bunraku.serving.visitor import new_key
+from bunraku.serving.voice_figures import VoiceFigures
+from bunraku.session.control.desk import ControlDesk
 from bunraku.session.video_session import VideoSession
 
-Result = TypeVar("Result")
+NOTHING_YET = PerformancePreset(name="", voice=Voice(model="radio"), picture=Picture())
+"""What a tab plays before a preset is chosen: the picture as it is."""
 _numbers = itertools.count(1)
 
 
 class BrowserSession:
-    """On the event loop; what takes long runs in `threads`, one thing at a time. key: what this
-    tab's other connections must know. say: shows the visitor a text."""
+    """A `Visitor` on the event loop. threads: for what takes long and is not the desk's. say: shows
+    the visitor a text."""
 
     browser_is_microphone = True
 
@@ -38,91 +46,114 @@ class BrowserSession:
         metrics: ServeMetrics,
         say: Callable[[str], None],
     ) -> None:
-        self.key = secrets.token_urlsafe(18)
-        self.number = next(_numbers)
+        self.key = new_key()
+        self.latency = RecentLatency()
+        self._first = settings.shelf.first
         self._threads = threads
         self._metrics = metrics
         self._say = say
         self._loop = asyncio.get_running_loop()
-        self._one_at_a_time = asyncio.Lock()
-        self._scheduler = borrow_scheduler()
+        self._clock = BrowserClock()
         self._peer: Peer | None = None
         self._source: BrowserSource | None = None
         self._closed = False
+        self._scheduler = borrow_scheduler()
         try:
-            voice = BrowserVoice(DEFAULT_MODEL, metrics.count_block)
+            self._performance = self._make_performance()
+            self.desk = ControlDesk(
+                self._performance,
+                settings.shelf.paths,
+                preset=NOTHING_YET,
+                ends_stay=True,
+                recordings=settings.recordings,
+                most_recording_s=MOST_RECORDING_S,
+                on_message=self._say_from_thread,
+            )
         except BaseException:
             give_back(self._scheduler)
             raise
-        self.voice: BrowserVoice | None = voice
-        self.desk = Desk(voice, settings.shelf, settings.recordings)
+        self.desk.start()
 
-    async def begin(self, preset: str | None) -> None:
-        """With the first preset, before the camera is on."""
-        if preset is not None:
-            await self.change(lambda: self.desk.choose_preset(preset))
+    def _make_performance(self) -> BrowserPerformance:
+        assert NOTHING_YET.voice is not None, "it has a voice"
+        name = f"browser {next(_numbers)}"
+        voice = BrowserVoice(
+            load_model(NOTHING_YET.voice.model),
+            executor=self._scheduler.executor,
+            name=f"{name} voice",
+            clock=self._clock,
+            on_block=self._metrics.count_block,
+        )
+        return BrowserPerformance(
+            voice, scheduler=self._scheduler, name=name, on_message=self._say_from_thread
+        )
 
-    async def change(self, make: Callable[[], Result]) -> Result:
-        """Run `make` in a thread, after what runs already. Raises what it raises."""
-        async with self._one_at_a_time:
-            if self._closed:
-                raise UserInputError("the session has ended: reload the page")
-            return await self._loop.run_in_executor(self._threads, make)
+    @property
+    def voice(self) -> BrowserVoice | None:
+        return self._performance.voice
+
+    @property
+    def picture(self) -> VideoSession | None:
+        return self._performance.picture
+
+    def voice_figures(self) -> VoiceFigures:
+        return self._performance.voice.figures(time.monotonic_ns())
+
+    def heard_clock(self, browser_ms: float, arrival_ns: int) -> None:
+        self._clock.observe(browser_ms, arrival_ns)
+
+    async def begin(self) -> None:
+        if self._first is not None:
+            await asyncio.wrap_future(self.desk.ask(ChoosePreset(self._first)))
 
     # ---- the picture ----------------------------------------------------------------------------
 
     async def offer(self, offer: Offer) -> str:
-        """The answer; a camera that was on is replaced. Raises BunrakuError."""
+        """The answer; a camera that was on is replaced."""
         await self.hang_up()
         pictures = NewestPicture(self._loop)
-        source = BrowserSource((offer.width, offer.height), offer.rate_hz)
-        track = return_track(pictures, self._count_frame)
-        peer = Peer([track], source.arrive, self._lost)
+        source = BrowserSource((offer.width, offer.height), offer.rate_hz, self._clock)
+        peer = Peer([return_track(pictures, self._count_frame)], source.arrive, self._lost)
         self._source, self._peer = source, peer
         try:
             answer = await peer.answer(offer.sdp)
-            said = await self.change(lambda: self._open_picture(source, pictures))
+            opened = self.desk.in_turn(
+                lambda: self._performance.open_picture(self.desk.rack, source, pictures)
+            )
+            await asyncio.wrap_future(opened)
         except BaseException:
             await self.hang_up()
             raise
-        if said is not None:
-            self._say(said)
         return answer
 
-    def _open_picture(self, source: BrowserSource, pictures: NewestPicture) -> str | None:
-        def session(effects: list[Any]) -> VideoSession:
-            return VideoSession(
-                source,
-                effects,
-                [pictures],
-                scheduler=self._scheduler,
-                name=f"browser {self.number}",
-                on_message=self._say_from_thread,
-            )
-
-        return self.desk.open_picture(session)
-
     def _count_frame(self, latency_ns: int) -> None:
-        self.desk.latency.add(time.monotonic_ns(), latency_ns)
-        self._metrics.count_frame(latency_ns)
+        self.latency.add(time.monotonic_ns(), latency_ns)
+        picture = self.picture
+        if picture is not None:
+            self._metrics.count_frame(latency_ns, picture.budget_ns)
 
     def _say_from_thread(self, text: str) -> None:
-        self._loop.call_soon_threadsafe(self._say, text)
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._say, text)
 
     def _lost(self) -> None:
         if not self._closed:
             self._say("the camera's connection was lost: start it again")
 
     async def hang_up(self) -> None:
-        """No picture any more. Raises what a recording raises that ends with it."""
+        """No picture any more; a recording ends with it."""
         peer, self._peer = self._peer, None
         source, self._source = self._source, None
         if source is not None:
             source.finish()
         if peer is not None:
             await peer.close()
-        if not self._closed:
-            await self.change(self.desk.close_picture)
+        if not self._closed and self.picture is not None:
+            await asyncio.wrap_future(self.desk.in_turn(self._close_picture))
+
+    def _close_picture(self) -> None:
+        self.desk.recording.end()
+        self._performance.close_picture()
 
     async def close(self) -> None:
         """Everything that this session has. Idempotent; raises nothing."""
@@ -132,18 +163,18 @@ class BrowserSession:
         peer, self._peer = self._peer, None
         if self._source is not None:
             self._source.finish()
-        async with self._one_at_a_time:
-            # The recording is what must not be lost, so it does not wait for the network.
-            await asyncio.gather(
-                self._loop.run_in_executor(self._threads, self._close_desk),
-                *([peer.close()] if peer is not None else []),
-                return_exceptions=True,
-            )
+        # The recording is what must not be lost, so it does not wait for the network.
+        await asyncio.gather(
+            self._loop.run_in_executor(self._threads, self._end),
+            *([peer.close()] if peer is not None else []),
+            return_exceptions=True,
+        )
 
-    def _close_desk(self) -> None:
+    def _end(self) -> None:
         try:
-            self.desk.close()
+            self.desk.stop()
         except BunrakuError:
-            pass
+            pass  # the file's own error, which nobody is there to read
         finally:
+            self._performance.close()
             give_back(self._scheduler)

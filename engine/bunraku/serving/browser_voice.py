@@ -5,57 +5,62 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future
 
 import numpy as np
 
 from bunraku import _native
-from bunraku.effects.audio.native_model import load_model
 from bunraku.effects.audio.python_effect import AudioEffect, open_effect
-from bunraku.errors import UserInputError
+from bunraku.errors import OverloadError, UserInputError
 from bunraku.io.audio_files import Samples
+from bunraku.scheduler.cost_model import CostKey
+from bunraku.scheduler.executor import Executor
+from bunraku.scheduler.job import Job, Lane
 from bunraku.serving.audio_message import AudioMessage
+from bunraku.serving.browser_clock import BrowserClock
 from bunraku.serving.limits import MOST_AUDIO_FRAMES
-from bunraku.serving.recent_latency import RecentFigures, RecentLatency
+from bunraku.serving.recent_latency import RecentLatency
+from bunraku.serving.voice_figures import VoiceFigures
 from bunraku.session.audio_clock import AudioClock
+from bunraku.session.performance import TakeVoice
 from bunraku.streaming.audio_block import NS_PER_S
 
 CROSSFADE_S = 0.03
+SWAP_TIMEOUT_S = 0.5
 SEQUENCES = 1 << 32
+USUAL_RATE_HZ = 48_000
 
-TakeVoice = Callable[[Samples, int], None]
 OnBlock = Callable[[int, bool], None]
 """(nanoseconds that a block took, whether that is longer than the block lasts)."""
 
 
-@dataclass(frozen=True)
-class VoiceFigures:
-    """lost: blocks that never came, by the gaps in their numbers. in_level, out_level: (peak since
-    the last reading, root mean square), full scale 1."""
-
-    model: str
-    effects: tuple[str, ...]
-    sample_rate_hz: int
-    blocks: int
-    misses: int
-    lost: int
-    block_ms: float
-    declared_ms: float
-    run: RecentFigures
-    in_level: tuple[float, float]
-    out_level: tuple[float, float]
-
-
 class BrowserVoice:
-    """`process` from one thread; `choose` and the figures from any."""
+    """A `PerformedVoice`; `process` runs on the scheduler's audio thread, all else from any.
 
-    def __init__(self, model: str, on_block: OnBlock | None = None) -> None:
+    name: unique in the process. clock: what the browser's times mean here.
+    """
+
+    channels = 1
+
+    def __init__(
+        self,
+        model: _native.Model,
+        *,
+        executor: Executor,
+        name: str,
+        clock: BrowserClock,
+        on_block: OnBlock = lambda spent_ns, missed: None,
+    ) -> None:
         self.model = model
-        self.effect_names: tuple[str, ...] = ()
-        self._loaded = load_model(model)
-        self._on_block = on_block or (lambda spent_ns, missed: None)
-        self._lock = threading.Lock()  # around what `choose` exchanges
+        self.closed = False
+        self._executor = executor
+        self._name = name
+        self._browser_clock = clock
+        self._on_block = on_block
+        self._lock = threading.Lock()  # around what is exchanged while blocks are processed
+        self._params: dict[str, float] = {}
         self._effects: list[AudioEffect] = []
+        self._muted = False
         self._stream: _native.Stream | None = None
         self._engine: _native.LiveEngine | None = None
         self._clock: AudioClock | None = None
@@ -65,63 +70,103 @@ class BrowserVoice:
         self._frames = self._blocks = self._misses = self._lost = self._block_frames = 0
         self._expected = 0
 
-    def process(self, message: AudioMessage) -> AudioMessage:
+    # ---- blocks ---------------------------------------------------------------------------------
+
+    def submit(self, message: AudioMessage) -> Future[AudioMessage]:
+        """What `process` makes of it, before the next block is due. Raises, through the future,
+        what `process` raises, and OverloadError when there is no time for it."""
+        answer: Future[AudioMessage] = Future()
+        frames = len(message.samples)
+        now_ns = time.monotonic_ns()
+        job = Job(
+            session=self._name,
+            lane=Lane.AUDIO,
+            deadline_ns=now_ns + frames * NS_PER_S // message.sample_rate_hz,
+            cost_key=CostKey("browser voice", (1, frames)),
+            run=lambda: answer.set_result(self.process(message, now_ns)),
+            on_error=answer.set_exception,
+            payload=answer,
+        )
+        dropped = self._executor.submit(job)
+        if dropped is not None and isinstance(dropped.payload, Future):
+            dropped.payload.set_exception(OverloadError("the voice has no time, or has ended"))
+        return answer
+
+    def process(self, message: AudioMessage, arrival_ns: int) -> AudioMessage:
         """The block after model and effects. The rate is that of the first message. Raises
         UserInputError for another one."""
         began_ns = time.monotonic_ns()
-        if self._engine is None:
-            self._open(message)
-        if message.sample_rate_hz != self._rate_hz:
-            raise UserInputError(
-                f"{message.sample_rate_hz} Hz after {self._rate_hz} Hz: connect anew to change it"
-            )
-        assert self._engine is not None, "it was opened"
-        self._count_gap(message.sequence)
-        output, _ = self._engine.call(message.samples)
-        with self._lock:
-            effects = self._effects
+        engine, effects = self._engine_for(message)
+        self._count_gap(message)
+        output, _ = engine.call(message.samples)
         for effect in effects:
             output = np.ascontiguousarray(effect.process(np.ascontiguousarray(output.T)).T)
-        self._hand_on(output, began_ns)
+        self._hand_on(output, message, arrival_ns)
         self._count_block(len(output), began_ns)
-        return AudioMessage(output, message.sequence, message.sample_rate_hz, message.format)
+        return AudioMessage(
+            output, message.sequence, self._rate_hz, message.format, message.captured_ms
+        )
 
-    def restart(self) -> None:
-        """The next message may have another rate: a new connection begins. On the thread that
-        processes."""
+    def _engine_for(self, message: AudioMessage) -> tuple[_native.LiveEngine, list[AudioEffect]]:
         with self._lock:
-            self._engine = self._stream = None
+            if self._engine is None:
+                self._open(message)
+            assert self._engine is not None, "it was opened"
+            if message.sample_rate_hz != self._rate_hz:
+                raise UserInputError(
+                    f"{message.sample_rate_hz} Hz after {self._rate_hz} Hz: connect anew to change"
+                    " it"
+                )
+            return self._engine, self._effects
 
     def _open(self, first: AudioMessage) -> None:
         rate_hz = first.sample_rate_hz
-        self._rate_hz, self._expected, self._frames = rate_hz, first.sequence, 0
-        with self._lock:
-            self._stream = _native.Stream(
-                self._loaded,
-                channels=1,
-                sample_rate_hz=float(rate_hz),
-                max_block_frames=MOST_AUDIO_FRAMES,
-                crossfade_frames=round(CROSSFADE_S * rate_hz),
-            )
-            self._engine = _native.LiveEngine(
-                self._stream, sample_rate_hz=float(rate_hz), input_channels=1, output_channels=1
-            )
-            self._effects = self._opened(self.effect_names)
+        self._stream = _native.Stream(
+            self.model,
+            channels=1,
+            sample_rate_hz=float(rate_hz),
+            max_block_frames=MOST_AUDIO_FRAMES,
+            crossfade_frames=round(CROSSFADE_S * rate_hz),
+        )
+        self._engine = _native.LiveEngine(
+            self._stream, sample_rate_hz=float(rate_hz), input_channels=1, output_channels=1
+        )
+        for param, value in self._params.items():
+            self._stream.set_param(self._number_of(param), value)
+        self._engine.set_muted(self._muted)
+        if rate_hz != self._rate_hz:
+            self._rate_hz = rate_hz
+            self._effects = self.open_python_effects([effect.name for effect in self._effects])
+        self._expected, self._frames = first.sequence, 0
         self._clock = AudioClock(rate_hz)
 
-    def _count_gap(self, sequence: int) -> None:
-        gap = (sequence - self._expected) % SEQUENCES
+    def restart(self) -> None:
+        """The next message may have another rate: a new connection begins."""
+        with self._lock:
+            self._engine = self._stream = None
+
+    def close(self) -> None:
+        """What is still to be processed is refused. Idempotent."""
+        self.closed = True
+        self._executor.forget(self._name)
+
+    def _count_gap(self, message: AudioMessage) -> None:
+        gap = (message.sequence - self._expected) % SEQUENCES
         if gap < SEQUENCES // 2:
             self._lost += gap
-        self._expected = (sequence + 1) % SEQUENCES
+            self._frames += gap * len(message.samples)
+        self._expected = (message.sequence + 1) % SEQUENCES
 
-    def _hand_on(self, output: Samples, now_ns: int) -> None:
-        """With the time at which the block's first frame was heard, as far as its arrival says."""
+    def _hand_on(self, output: Samples, message: AudioMessage, arrival_ns: int) -> None:
+        """With the time at which the block's first frame was captured, as the browser says it, or
+        as far as its arrival does."""
         assert self._clock is not None, "it was opened"
-        self._clock.observe(self._frames + len(output), now_ns)
-        late_frames = self._declared_frames()
+        captured_ns = self._browser_clock.monotonic_ns(message.captured_ms)
+        if captured_ns is None or message.captured_ms == 0.0:
+            captured_ns = arrival_ns - len(output) * NS_PER_S // self._rate_hz
+        self._clock.observe(self._frames, captured_ns)
         if self._takers:
-            time_ns = self._clock.time_ns_of(self._frames - late_frames)
+            time_ns = self._clock.time_ns_of(self._frames - self._declared_frames())
             for take in self._takers:
                 take(output, time_ns)
 
@@ -136,26 +181,56 @@ class BrowserVoice:
         self._on_block(now_ns - began_ns, missed)
 
     def _declared_frames(self) -> int:
-        stream = self._stream.latency_frames if self._stream else 0
-        return stream + sum(effect.latency_frames for effect in self._effects)
+        stream = self._stream
+        frames = stream.latency_frames if stream is not None else 0
+        return frames + sum(effect.latency_frames for effect in self._effects)
 
-    def choose(self, model: str, path_or_name: str, effects: Sequence[str] = ()) -> None:
-        """Another model, crossfaded to, and other effects after it. model: what it is called on the
-        page; path_or_name: where it is. Takes a while: not on the event loop. Raises UserInputError
-        or ModelFormatError, and all stays as it was."""
-        loaded = load_model(path_or_name)
-        opened = self._opened(effects)  # before anything changes: a wrong name changes nothing
+    # ---- what a desk moves ----------------------------------------------------------------------
+
+    @property
+    def sample_rate_hz(self) -> int | None:
+        """None before the first block."""
+        return self._rate_hz or None
+
+    def swap(self, model: _native.Model) -> None:
+        """Crossfade to another model. Where no sound comes that could fade, the next begins with
+        it."""
+        end = time.monotonic() + SWAP_TIMEOUT_S
+        while (stream := self._stream) is not None and stream.swap_pending():
+            if time.monotonic() > end:
+                self.restart()
+            time.sleep(0.001)
         with self._lock:
             if self._stream is not None:
-                if self._stream.swap_pending():
-                    raise UserInputError("the last change is still being faded in: try again")
-                self._stream.swap(loaded)
-            self._loaded, self._effects = loaded, opened
-            self.model, self.effect_names = model, tuple(effects)
+                self._stream.swap(model)
+            self.model, self._params = model, {}
 
-    def _opened(self, names: Sequence[str]) -> list[AudioEffect]:
-        rate_hz = float(self._rate_hz or 48_000)
+    def set_param(self, param: str, value: float) -> None:
+        """By the name of one of the model's."""
+        with self._lock:
+            self._params[param] = value
+            if self._stream is not None:
+                self._stream.set_param(self._number_of(param), value)
+
+    def _number_of(self, param: str) -> int:
+        return [info["name"] for info in self.model.params].index(param)
+
+    def set_muted(self, muted: bool) -> None:
+        """Digital silence, and back, by a fade of 10 ms; an effect written in Python rings out."""
+        self._muted = muted
+        engine = self._engine
+        if engine is not None:
+            engine.set_muted(muted)
+
+    def open_python_effects(self, names: Sequence[str]) -> list[AudioEffect]:
+        rate_hz = float(self._rate_hz or USUAL_RATE_HZ)
         return [open_effect(name, sample_rate_hz=rate_hz, channels=1) for name in names]
+
+    def set_python_effects(self, python_effects: Sequence[AudioEffect]) -> None:
+        with self._lock:
+            self._effects = list(python_effects)
+
+    # ---- what is taken of it --------------------------------------------------------------------
 
     def take(self, taker: TakeVoice) -> None:
         """Hand each block to `taker` as well, which must not wait."""
@@ -164,16 +239,9 @@ class BrowserVoice:
     def leave(self, taker: TakeVoice) -> None:
         self._takers = tuple(other for other in self._takers if other != taker)
 
-    @property
-    def sample_rate_hz(self) -> int | None:
-        """None before the first block."""
-        return self._rate_hz or None
-
     def figures(self, now_ns: int) -> VoiceFigures:
         engine, rate_hz = self._engine, self._rate_hz
         return VoiceFigures(
-            model=self.model,
-            effects=self.effect_names,
             sample_rate_hz=rate_hz,
             blocks=self._blocks,
             misses=self._misses,

@@ -11,11 +11,14 @@ from typing import Any
 from bunraku.effects.audio.native_model import pack_names
 from bunraku.effects.audio.python_effect import catalogue as audio_catalogue
 from bunraku.errors import BunrakuError, OverloadError
-from bunraku.serving import messages
+from bunraku.formats.control_action import Record
+from bunraku.serving import messages, page_state
 from bunraku.serving.effect_schema import effect_schemas, readable
 from bunraku.serving.faults import Faults
 from bunraku.serving.limits import CONTROL_BURST, CONTROL_MESSAGES_PER_S, MOST_WAITING_MESSAGES
-from bunraku.serving.visitors import Visitor, Visitors
+from bunraku.serving.page_actions import actions_of
+from bunraku.serving.visitor import Visitor
+from bunraku.serving.visitors import Visitors
 from bunraku.streaming.rate_limit import RateLimit
 
 FIGURES_S = 0.1
@@ -33,13 +36,13 @@ class ControlLine:
         self._rate = RateLimit(CONTROL_MESSAGES_PER_S, CONTROL_BURST)
         self._waiting: deque[dict[str, Any]] = deque()
         self._something = asyncio.Event()
-        self._visitor: Visitor | None = None
+        self._shown: dict[str, Any] = {}
 
     async def run(self) -> None:
         """Until the tab closes, or is too often wrong."""
         await self._socket.accept()
         try:
-            self._visitor = self._visitors.enter(self._say)
+            visitor = self._visitors.enter(self._say)
         except OverloadError as error:
             await self._socket.send_json({"type": "error", "text": str(error)})
             await self._socket.close(TRY_LATER)
@@ -48,21 +51,21 @@ class ControlLine:
             await self._socket.send_json({"type": "error", "text": str(error)})
             await self._socket.close(POLICY)
             return
-        tasks = [asyncio.create_task(work) for work in (self._write(), self._tell_figures())]
+        tasks = [asyncio.create_task(work) for work in (self._write(), self._keep_told(visitor))]
         try:
-            await self._serve(self._visitor)
+            await self._serve(visitor)
         finally:
             for task in tasks:
                 task.cancel()
-            await self._visitors.leave(self._visitor)
+            await self._visitors.leave(visitor)
 
     async def _serve(self, visitor: Visitor) -> None:
         self._tell(self._welcome(visitor))
         try:
-            await visitor.begin(self._visitors.settings.shelf.first)
+            await visitor.begin()
         except BunrakuError as error:
             self._say(str(error))
-        self._tell(visitor.desk.state())
+        self._tell_state(visitor)
         while True:
             message = await self._socket.receive()
             if message["type"] == "websocket.disconnect":
@@ -85,42 +88,26 @@ class ControlLine:
             self._fault()
             raise
         if isinstance(message, messages.Ping):
+            visitor.heard_clock(message.browser_ms, time.monotonic_ns())
             self._tell({"type": "pong", "browser_ms": message.browser_ms})
             return
         try:
             await self._obey(visitor, message)
         finally:
-            self._tell(visitor.desk.state())
+            self._tell_state(visitor)
 
     def _fault(self) -> None:
         self._faults.add()
         self._visitors.metrics.count_fault()
 
-    async def _obey(self, visitor: Visitor, message: Any) -> None:
-        desk = visitor.desk
+    async def _obey(self, visitor: Visitor, message: messages.AnyMessage) -> None:
         match message:
             case messages.Offer():
                 self._tell({"type": "answer", "sdp": await visitor.offer(message)})
             case messages.HangUp():
                 await visitor.hang_up()
-            case messages.SetEffects():
-                await visitor.change(lambda: desk.set_effects(message.effects))
-            case messages.ChangeEffect():
-                await visitor.change(lambda: desk.change_effect(message.name, message.settings))
-            case messages.SetVoice():
-                await visitor.change(lambda: desk.set_voice(message.model, message.effects))
-            case messages.ChoosePreset():
-                await visitor.change(lambda: desk.choose_preset(message.name))
-            case messages.Record(on=True):
-                await visitor.change(desk.record)
-            case messages.Record(on=False):
-                await self._finish_recording(visitor)
-
-    async def _finish_recording(self, visitor: Visitor) -> None:
-        name = await visitor.change(visitor.desk.finish_recording)
-        if name is not None:
-            address = f"/recordings/{visitor.key}/{name}"
-            self._tell({"type": "recorded", "name": name, "address": address})
+        for action in actions_of(message, visitor.desk):
+            await asyncio.wrap_future(visitor.desk.ask(action))
 
     # ---- what goes out --------------------------------------------------------------------------
 
@@ -129,7 +116,7 @@ class ControlLine:
         return {
             "type": "welcome",
             "key": visitor.key,
-            "presets": list(settings.shelf.names),
+            "presets": list(visitor.desk.state().presets),
             "voices": pack_names(),
             "voice_effects": [
                 {"name": kind.name, "title": readable(kind.name), "summary": kind.summary}
@@ -138,11 +125,15 @@ class ControlLine:
             "effects": effect_schemas(),
             "records": settings.recordings is not None,
             "browser_devices": visitor.browser_is_microphone,
-            "picture": visitor.browser_is_microphone or visitor.desk.picture is not None,
+            "picture": visitor.browser_is_microphone or visitor.picture is not None,
         }
 
     def _say(self, text: str) -> None:
         self._tell({"type": "said", "text": text[:MOST_TEXT]})
+
+    def _tell_state(self, visitor: Visitor) -> None:
+        self._shown = page_state.state(visitor)
+        self._tell(self._shown)
 
     def _tell(self, message: dict[str, Any]) -> None:
         """Queued; to a page that does not read, figures and the oldest are left out."""
@@ -159,16 +150,13 @@ class ControlLine:
                 while self._waiting:
                     await self._socket.send_json(self._waiting.popleft())
 
-    async def _tell_figures(self) -> None:
-        assert self._visitor is not None, "the session is open"
-        visitor = self._visitor
+    async def _keep_told(self, visitor: Visitor) -> None:
+        """Figures, and what others changed at the same desk."""
         while True:
             await asyncio.sleep(FIGURES_S)
+            if visitor.desk.recording.must_end:
+                visitor.desk.submit(Record("off"))
             if len(self._waiting) < MOST_WAITING_MESSAGES // 2:
-                self._tell(visitor.desk.figures())
-            if visitor.desk.recording_needs_end:
-                try:
-                    await self._finish_recording(visitor)
-                except BunrakuError as error:
-                    self._say(str(error))
-                self._tell(visitor.desk.state())
+                self._tell(page_state.figures(visitor))
+                if page_state.state(visitor) != self._shown:
+                    self._tell_state(visitor)

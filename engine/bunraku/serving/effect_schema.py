@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from bunraku.effects.video.video_effect import VideoEffect, catalogue, path_settings
@@ -47,25 +48,12 @@ def readable(name: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def visible_settings(effect: VideoEffect) -> dict[str, Any]:
-    """Without the files: where they lie is nobody's business."""
-    hidden = path_settings(effect.name)
-    return {k: v for k, v in effect.settings.model_dump().items() if k not in hidden}
-
-
-def visitor_settings(
-    effect: str, settings: dict[str, Any], kept: VideoEffect | None
-) -> dict[str, Any]:
-    """What a visitor wants of an effect, with the files of the one it continues. Raises
-    UserInputError for a file that a visitor names."""
-    paths = path_settings(effect)
-    for name in paths:
+def check_visitor_settings(effect: str, settings: Mapping[str, Any]) -> None:
+    """Raises UserInputError for a file that a visitor names: only what comes along, by its bare
+    name, may be."""
+    for name in path_settings(effect):
         value = settings.get(name)
         if value is not None and not (isinstance(value, str) and BARE_NAME.fullmatch(value)):
             raise UserInputError(
                 f"{effect}: {name} cannot be set from the page; put the file into a preset"
             )
-    if kept is None or kept.name != effect:
-        return settings
-    files = {k: v for k, v in kept.settings.model_dump(exclude_unset=True).items() if k in paths}
-    return {**files, **settings}

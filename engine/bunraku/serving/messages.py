@@ -41,6 +41,7 @@ class WantedEffect(Strict):
     effect: Name
     settings: Settings = {}
     kept: Name | None = None
+    on: bool = True
 
 
 class SetEffects(Strict):
@@ -71,28 +72,31 @@ class ChoosePreset(Strict):
     name: Name
 
 
+class Mute(Strict):
+    type: Literal["mute"]
+    on: bool
+
+
 class Record(Strict):
     type: Literal["record"]
     on: bool
 
 
 class Ping(Strict):
-    """Answered with the same number, for the page to time the way."""
+    """What the browser's clock shows, in ms since the epoch: capture times count by it. Answered
+    with the same number, for the page to time the way."""
 
     type: Literal["ping"]
     browser_ms: float = Field(ge=0.0, le=1e13)
 
 
-ControlMessage = Annotated[
-    Offer | HangUp | SetEffects | ChangeEffect | SetVoice | ChoosePreset | Record | Ping,
-    Field(discriminator="type"),
-]
-_CONTROL: TypeAdapter[ControlMessage] = TypeAdapter(ControlMessage)
+AnyMessage = (
+    Offer | HangUp | SetEffects | ChangeEffect | SetVoice | ChoosePreset | Mute | Record | Ping
+)
+_CONTROL: TypeAdapter[AnyMessage] = TypeAdapter(Annotated[AnyMessage, Field(discriminator="type")])
 
 
-def read_control(
-    text: str,
-) -> Offer | HangUp | SetEffects | ChangeEffect | SetVoice | ChoosePreset | Record | Ping:
+def read_control(text: str) -> AnyMessage:
     """Raises UserInputError that names the place, not the whole of what was sent."""
     try:
         return _CONTROL.validate_json(text)

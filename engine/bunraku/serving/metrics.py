@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from bunraku.errors import MissingDependencyError
-from bunraku.session.video_session import DEFAULT_BUDGET_S
 from bunraku.streaming.audio_block import NS_PER_S
 
 AUDIO_BUCKETS_S = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
@@ -27,7 +26,7 @@ def prometheus() -> Any:
 
 
 class ServeMetrics:
-    """Any thread. desks: the figures of all sessions now, as `Desk.figures` gives them."""
+    """Any thread. desks: the figures of all sessions now, as `page_state.figures` gives them."""
 
     def __init__(self, desks: Callable[[], list[dict[str, Any]]]) -> None:
         self._client = prometheus()
@@ -35,7 +34,7 @@ class ServeMetrics:
         self.registry = self._client.CollectorRegistry()
         self._blocks = self._histogram("audio_block", "time to transform a block", AUDIO_BUCKETS_S)
         self._frames = self._histogram(
-            "video_latency", "a frame's arrival to its hand-over to the encoder", VIDEO_BUCKETS_S
+            "video_latency", "a frame's capture to its hand-over to the encoder", VIDEO_BUCKETS_S
         )
         self._misses = self._counter("audio_misses", "blocks that took longer than they last")
         self._late = self._counter("video_late", "frames handed over after their budget")
@@ -56,9 +55,9 @@ class ServeMetrics:
         if missed:
             self._misses.inc()
 
-    def count_frame(self, latency_ns: int) -> None:
+    def count_frame(self, latency_ns: int, budget_ns: int) -> None:
         self._frames.observe(latency_ns / NS_PER_S)
-        if latency_ns > DEFAULT_BUDGET_S * NS_PER_S:
+        if latency_ns > budget_ns:
             self._late.inc()
 
     def count_fault(self) -> None:

@@ -8,11 +8,20 @@ from collections.abc import Callable
 from typing import Any
 
 from bunraku.errors import MissingDependencyError, UserInputError
-from bunraku.serving.aiortc_tuning import raise_bitrates, release_whole_frames, with_bitrates
+from bunraku.serving.aiortc_tuning import (
+    hear_sender_reports,
+    raise_bitrates,
+    release_whole_frames,
+    with_bitrates,
+)
+from bunraku.serving.sender_reports import SenderReports
 
 MOST_MEDIA = 4
 MOST_CANDIDATES = 64
 CLOSE_TIMEOUT_S = 1.0
+
+
+OnPicture = Callable[[Any, float | None], None]
 
 
 def aiortc_module() -> Any:
@@ -28,12 +37,13 @@ def aiortc_module() -> Any:
 
 class Peer:
     """On the event loop. sends: tracks to show in the browser. on_picture: given each decoded frame
-    of the browser's camera. on_end: called when the connection is lost."""
+    of the browser's camera, and when it was captured, in ms since the epoch by the browser's clock,
+    or None as long as that is not known. on_end: called when the connection is lost."""
 
     def __init__(
         self,
         sends: list[Any],
-        on_picture: Callable[[Any], None] | None,
+        on_picture: OnPicture | None,
         on_end: Callable[[], None],
     ) -> None:
         aiortc = aiortc_module()
@@ -43,6 +53,8 @@ class Peer:
         self._sends = sends
         self._on_picture = on_picture
         self._on_end = on_end
+        self._reports = SenderReports()
+        self._first_timestamp: Callable[[], int | None] = lambda: None
         self._reader: asyncio.Task[None] | None = None
         self._closed = False
         self._connection.on("track", self._track)
@@ -64,7 +76,8 @@ class Peer:
                 connection.addTrack(track)
             for transceiver in connection.getTransceivers():
                 if transceiver.kind == "video" and self._on_picture is not None:
-                    release_whole_frames(transceiver.receiver)
+                    self._first_timestamp = release_whole_frames(transceiver.receiver)
+                    hear_sender_reports(transceiver.receiver, self._reports)
             await connection.setLocalDescription(await connection.createAnswer())
         except Exception as error:  # aiortc raises whatever its parser stumbles over
             raise UserInputError(
@@ -78,14 +91,19 @@ class Peer:
         elif track.kind != "video":
             track.stop()
 
-    async def _read(self, track: Any, on_picture: Callable[[Any], None]) -> None:
+    async def _read(self, track: Any, on_picture: OnPicture) -> None:
         from aiortc.mediastreams import MediaStreamError
 
         try:
             while True:
-                on_picture(await track.recv())
+                picture = await track.recv()
+                on_picture(picture, self._captured_ms(picture.pts))
         except MediaStreamError:
             return  # the browser ended it; the connection's state tells the rest
+
+    def _captured_ms(self, pts: int | None) -> float | None:
+        first = self._first_timestamp()
+        return None if first is None or pts is None else self._reports.sender_ms(first + pts)
 
     def _state_changed(self) -> None:
         if self.state in {"failed", "closed"} and not self._closed:

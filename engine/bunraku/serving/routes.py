@@ -47,7 +47,9 @@ def make_app(visitors: Visitors) -> App:
 
     async def recording(request: Any) -> Response:
         visitor = visitors.find(request.path_params["key"])
-        path = visitor.desk.recorded.get(request.path_params["name"]) if visitor else None
+        name = request.path_params["name"]
+        recorded = visitor.desk.state().recorded if visitor else ()
+        path = next((path for path in recorded if path.name == name), None)
         if path is None or not path.is_file():
             return PlainTextResponse("no such recording in this session\n", status_code=404)
         return FileResponse(path, filename=path.name, media_type="video/mp4")

@@ -9,13 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from bunraku.errors import OverloadError
+from bunraku.serving import page_state
 from bunraku.serving.browser_session import BrowserSession
 from bunraku.serving.metrics import ServeMetrics
 from bunraku.serving.settings import ServeSettings
 from bunraku.serving.stage import Stage, StageVisitor
+from bunraku.serving.visitor import Visitor
 
 CONTROL_THREADS = 4
-Visitor = BrowserSession | StageVisitor
 
 
 class Visitors:
@@ -43,7 +44,7 @@ class Visitors:
             )
         visitor: Visitor
         if self.stage is not None:
-            visitor = StageVisitor(self.stage, self._threads, say)
+            visitor = StageVisitor(self.stage, say)
         else:
             visitor = BrowserSession(self.settings, self._threads, self.metrics, say)
         self._open.append(visitor)
@@ -63,9 +64,7 @@ class Visitors:
         return found
 
     def figures(self) -> list[dict[str, Any]]:
-        if self.stage is not None:
-            return [self.stage.desk.figures()]
-        return [visitor.desk.figures() for visitor in list(self._open)]
+        return [page_state.figures(visitor) for visitor in list(self._open)]
 
     async def close(self) -> None:
         """Recordings are complete when this returns. Idempotent."""

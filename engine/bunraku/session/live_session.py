@@ -124,7 +124,7 @@ class LiveSession(Running):
             crossfade_frames=crossfade_frames,
             size=size,
         )
-        self._effects = self._open_effects(python_effects)
+        self._effects = self._made_effects(python_effects)
         self._heard_effects = self._effects  # the worker's: those of its last block
         self._bridge: _native.RingBridge | None = None
         self._worker: BlockWorker | None = None
@@ -189,7 +189,7 @@ class LiveSession(Running):
         assert clip is not None, "a session without a device plays a file"
         return clip.sample_rate_hz
 
-    def _open_effects(self, wanted: Sequence[str | AudioEffect]) -> list[AudioEffect]:
+    def _made_effects(self, wanted: Sequence[str | AudioEffect]) -> list[AudioEffect]:
         return [
             open_effect(effect, sample_rate_hz=self.sample_rate_hz, channels=self.channels)
             if isinstance(effect, str)
@@ -288,6 +288,11 @@ class LiveSession(Running):
 
     # ---- control --------------------------------------------------------------------------------
 
+    @property
+    def model(self) -> _native.Model:
+        """What plays, or is being faded to."""
+        return self._model
+
     def swap(self, model: ModelLike) -> None:
         """Crossfade to another model while playing. Waits for a swap in progress.
 
@@ -321,17 +326,24 @@ class LiveSession(Running):
         """Whether there is a worker for them: only a session that began with some has one."""
         return self._bridge is not None
 
-    def set_python_effects(self, python_effects: Sequence[str | AudioEffect]) -> None:
-        """Other effects from one block to the next, or none; the block between fades. Raises
-        UserInputError when the session began without any, or a name is unknown."""
-        if not self.takes_python_effects:
-            if python_effects:
-                raise UserInputError(
-                    "this session began without effects written in Python, so it has no worker for"
-                    " them: start it again with one"
-                )
-            return
-        self._effects = self._open_effects(python_effects)
+    def open_python_effects(self, names: Sequence[str]) -> list[AudioEffect]:
+        """Effects made for this session's rate and channels, for `set_python_effects`. Raises
+        UserInputError for an unknown name, or when the session began without any."""
+        if names and not self.takes_python_effects:
+            raise UserInputError(
+                f"its effects written in Python ({', '.join(names)}) need a worker, which a session"
+                " that began without any has not: start that preset first, or again with one"
+            )
+        return self._made_effects(names)
+
+    def set_python_effects(self, python_effects: Sequence[AudioEffect]) -> None:
+        """Other effects from one block to the next, or none; the block between fades."""
+        assert self.takes_python_effects or not python_effects, "they were opened by this session"
+        self._effects = list(python_effects)
+
+    def set_muted(self, muted: bool) -> None:
+        """Any thread: digital silence, and back, without a click; in a recording too."""
+        self._engine.set_muted(muted)
 
     def set_output_delay(self, delay_ns: int) -> None:
         """Any thread: play later by so much, at most `most_delay_s`, without a click."""

@@ -46,6 +46,7 @@ from bunraku.session.endpoints import (
 )
 from bunraku.session.live_session import LiveSession
 from bunraku.session.performance import Performance
+from bunraku.session.performed import Performed
 from bunraku.session.video_session import VideoSession
 
 if TYPE_CHECKING:
@@ -288,31 +289,23 @@ def add_recordings(
         performance.record(recording_of(performance, file, wanted.overwrite))
 
 
-def recording_of(performance: Performance, path: Path, overwrite: bool = False) -> VideoWriter:
-    """A writer for what this performance shows and plays, not yet started."""
+def recording_of(performance: Performed, path: Path, overwrite: bool = False) -> VideoWriter:
+    """A writer for what this performance shows and plays, not yet started. Of a voice that was not
+    heard yet there is nothing to record."""
     picture, voice = performance.picture, performance.voice
     if picture is None:
-        raise UserInputError(f"{path}: a recording of this kind needs a picture; use 'live --out'")
-    rate_hz = voice.sample_rate_hz if voice else None
-    channels = min(2, voice.channels) if voice else 1
-    return VideoWriter(recording_spec(path, picture, rate_hz, channels, overwrite))
-
-
-def recording_spec(
-    path: Path,
-    picture: VideoSession,
-    sample_rate_hz: int | None,
-    channels: int = 1,
-    overwrite: bool = False,
-) -> RecordingSpec:
-    """sample_rate_hz: of the sound beside the picture, or None."""
-    return RecordingSpec(
+        raise UserInputError(
+            f"{path.name}: a recording of this kind begins with a picture: switch the camera on,"
+            " or use 'live --out'"
+        )
+    spec = RecordingSpec(
         path,
         rate_hz=picture.source.rate_hz,
-        sample_rate_hz=sample_rate_hz,
-        channels=channels,
+        sample_rate_hz=voice.sample_rate_hz if voice else None,
+        channels=min(2, voice.channels) if voice else 1,
         overwrite=overwrite,
     )
+    return VideoWriter(spec)
 
 
 def recording_name() -> str:

@@ -39,7 +39,8 @@ class VideoSession(Running):
     """Frames of `source` through `effects` to `sinks`.
 
     scheduler: where this session's frames compete with all others'. name: unique in the process.
-    budget_s: how long after its capture a frame may be shown before it counts as late.
+    budget_s: how long after its capture a frame may be shown before it counts as late, the way from
+        a far camera to here left out.
     lowest_tiers: by the chain's names, how far an effect may be lowered under load.
     interpolate: show something for frames that a lower quality leaves out; then, frames come later
         by as many as are missing.
@@ -66,8 +67,9 @@ class VideoSession(Running):
         self.name = name
         self.source = source
         self._sinks = list(sinks)
+        self._watchers: list[VideoSink] = []
         self._scheduler = scheduler
-        self._budget_ns = round(budget_s * NS_PER_S)
+        self.budget_ns = round((budget_s + source.way_s) * NS_PER_S)
         self._period_ns = round(NS_PER_S / source.rate_hz)
         self._lowest_tiers = dict(lowest_tiers or {})
         self.on_shown: Callable[[int], None] = lambda latency_ns: None
@@ -112,7 +114,7 @@ class VideoSession(Running):
         self._scheduler.executor.forget(self.name)
         self._scheduler.admission.release(self.name)
         self._presenter.stop()
-        for sink in self._sinks:
+        for sink in (*self._sinks, *self._watchers):
             sink.stop()
         self._chain.close()
         self._counters.end(time.monotonic_ns())
@@ -168,6 +170,8 @@ class VideoSession(Running):
     def _arrived(self, frame: VideoFrame) -> None:
         """On the source's thread."""
         self._counters.captured += 1
+        for watcher in self._watchers:
+            watcher.show(frame)
         with self._lock:
             assert self._control is not None, "the session is prepared"
             stride = self._ladder[self._control.rung].stride
@@ -178,7 +182,7 @@ class VideoSession(Running):
             Job(
                 session=self.name,
                 lane=Lane.VIDEO,
-                deadline_ns=frame.time_ns + self._budget_ns,
+                deadline_ns=frame.time_ns + self.budget_ns,
                 cost_key=CostKey("picture", self.source.size),
                 run=lambda: self._transform(frame),
                 on_done=lambda outcome: self._done(frame, outcome, stride),
@@ -197,7 +201,7 @@ class VideoSession(Running):
     def _done(self, frame: VideoFrame, outcome: Outcome, stride: int) -> None:
         """On the inference thread, after each frame."""
         latency_ns = outcome.ended_ns - frame.time_ns
-        late = latency_ns > self._budget_ns
+        late = latency_ns > self.budget_ns
         self._counters.count_shown(latency_ns, outcome.run_ns, late)
         self.on_shown(latency_ns)
         with self._lock:
@@ -242,6 +246,16 @@ class VideoSession(Running):
         self._sinks = [other for other in self._sinks if other is not sink]
         sink.stop()
 
+    def watch_source(self, sink: VideoSink) -> None:
+        """Show there each frame as it was captured, before any effect, from now on."""
+        sink.start()
+        self._watchers = [*self._watchers, sink]
+
+    def leave_source(self, sink: VideoSink) -> None:
+        """The opposite of `watch_source`."""
+        self._watchers = [other for other in self._watchers if other is not sink]
+        sink.stop()
+
     def change(self, effect: str, **settings: Any) -> None:
         """Other settings for one effect, by the chain's name for it, from the next frame on. Raises
         UserInputError."""
@@ -253,13 +267,19 @@ class VideoSession(Running):
         effects[effect].change(**settings)
 
     def set_effects(
-        self, effects: Sequence[VideoEffect], lowest_tiers: Mapping[str, str] | None = None
+        self,
+        effects: Sequence[VideoEffect],
+        lowest_tiers: Mapping[str, str] | None = None,
+        budget_s: float | None = None,
     ) -> None:
         """Another chain while frames go on: opened and measured beside the old one, which serves
-        until then. Raises what `prepare` raises, and the old chain stays."""
+        until then. budget_s: None: as it is. Raises what `prepare` raises, and the old chain
+        stays."""
         old = self._chain
         costs = CostTally(self._counters.count_effect)
         self._open(VideoChain(effects, on_cost=costs.add), costs, lowest_tiers or {})
+        if budget_s is not None:
+            self.budget_ns = round((budget_s + self.source.way_s) * NS_PER_S)
         self._said.clear()
         old.close()
 
@@ -282,7 +302,7 @@ class VideoSession(Running):
         return self._counters.report(
             source=self.source,
             chain=chain,
-            budget_ns=self._budget_ns,
+            budget_ns=self.budget_ns,
             rung=control.rung if control else 0,
             rungs=len(self._ladder),
             rung_changes=control.changes if control else 0,

@@ -1,6 +1,6 @@
 // Carries blocks between the AudioWorklet and the server, away from the page's busy thread.
 // The message's form: engine/bunraku/serving/audio_message.py.
-const HEADER = 16;
+const HEADER = 24;
 const MOST_BUFFERED = 48_000; // bytes not yet sent; beyond this sound would only grow old
 
 let port = null;
@@ -22,7 +22,7 @@ onmessage = ({ data }) => {
   socket.onclose = (event) => postMessage({ closed: event.reason || "the sound's connection ended" });
 };
 
-function send({ sequence, samples }) {
+function send({ sequence, samples, capturedMs }) {
   if (!socket || socket.readyState !== WebSocket.OPEN || socket.bufferedAmount > MOST_BUFFERED) return;
   const bytes = new ArrayBuffer(HEADER + samples.length * 4);
   const view = new DataView(bytes);
@@ -31,6 +31,7 @@ function send({ sequence, samples }) {
   view.setUint16(6, samples.length, true);
   view.setUint32(8, sequence, true);
   view.setUint32(12, rate, true);
+  view.setFloat64(16, capturedMs, true);
   new Float32Array(bytes, HEADER).set(samples);
   socket.send(bytes);
 }

@@ -16,6 +16,8 @@ class Bridge extends AudioWorkletProcessor {
     this.block = new Float32Array(BLOCK);
     this.filled = 0;
     this.sequence = 0;
+    this.beganMs = 0; // when the block's first sample was captured, since the epoch
+    this.lateMs = 0;
     this.capturedAt = new Float64Array(REMEMBERED); // not counted up: a browser that lags skips frames
     this.queue = [];
     this.queued = 0;
@@ -32,6 +34,7 @@ class Bridge extends AudioWorkletProcessor {
     this.nextReport = currentFrame + REPORT_FRAMES;
     this.port.onmessage = ({ data }) => {
       this.link = data.link;
+      this.lateMs = data.lateMs; // of the microphone, as the browser says
       this.began = currentTime;
       this.link.onmessage = ({ data: block }) => this.arrive(block);
     };
@@ -68,13 +71,16 @@ class Bridge extends AudioWorkletProcessor {
 
   capture(samples, frames) {
     for (let i = 0; i < frames; i++) {
-      if (this.filled === 0) this.capturedAt[this.sequence % REMEMBERED] = currentFrame + i;
+      if (this.filled === 0) {
+        this.capturedAt[this.sequence % REMEMBERED] = currentFrame + i;
+        this.beganMs = Date.now() - this.lateMs + (1e3 * (i - frames)) / sampleRate;
+      }
       this.block[this.filled++] = samples ? samples[i] : 0;
       if (this.filled === BLOCK) {
         const full = this.block;
         this.block = new Float32Array(BLOCK);
         this.filled = 0;
-        this.link.postMessage({ sequence: this.sequence++, samples: full }, [full.buffer]);
+        this.link.postMessage({ sequence: this.sequence++, samples: full, capturedMs: this.beganMs }, [full.buffer]);
       }
     }
   }

@@ -23,7 +23,7 @@ export class Chain {
   }
 
   send(effects) {
-    const wanted = effects.map(({ effect, settings, name }) => ({ effect, settings, kept: name }));
+    const wanted = effects.map(({ effect, settings, name, on = true }) => ({ effect, settings, kept: name, on }));
     this.control.send({ type: "set_effects", effects: wanted });
   }
 
@@ -33,7 +33,7 @@ export class Chain {
     this.effects = effects;
     this.empty.hidden = effects.length > 0;
     if (!same) this.rebuild();
-    for (const { name, settings } of effects) this.cards.get(name).show(settings);
+    for (const { name, settings, on } of effects) this.cards.get(name).show(settings, on);
   }
 
   rebuild() {
@@ -58,6 +58,8 @@ export class Chain {
     const node = element("div", { className: "effect" });
     node.dataset.effect = effect.name;
     const tools = element("div", { className: "tools" });
+    const light = this.tool("◉", "", () => this.toggle(effect.name));
+    tools.append(light);
     if (i > 0) tools.append(this.tool("↑", `Move ${schema.title} up`, () => this.move(i)));
     tools.append(this.tool("✕", `Remove ${schema.title}`, () => this.send(this.effects.filter((_, k) => k !== i))));
     node.append(
@@ -70,7 +72,15 @@ export class Chain {
       more.append(...controls.slice(SHOWN_AT_ONCE).map(({ node: row }) => row));
       node.append(more);
     }
-    const show = (settings) => controls.forEach(({ name, show: put }) => name in settings && put(settings[name]));
+    const show = (settings, on) => {
+      controls.forEach(({ name, show: put }) => name in settings && put(settings[name]));
+      light.setAttribute("aria-pressed", String(on));
+      light.title = on ? `Switch ${schema.title} off` : `Switch ${schema.title} on`;
+      light.setAttribute("aria-label", light.title);
+      node.classList.toggle("off", !on);
+      if (!on) badge.textContent = "off";
+      if (!on) badge.className = "badge";
+    };
     return { node, badge, show };
   }
 
@@ -78,6 +88,11 @@ export class Chain {
     const button = element("button", { type: "button", textContent: text, title: label, onclick: act });
     button.setAttribute("aria-label", label);
     return button;
+  }
+
+  // Off it keeps its place and its settings.
+  toggle(name) {
+    this.send(this.effects.map((one) => (one.name === name ? { ...one, on: !one.on } : one)));
   }
 
   move(i) {

@@ -19,19 +19,22 @@ let state = null;
 let stream = null;
 let lit = false;
 let gaps = 0;
+let way = null; // of a picture, outside the engine
+let pictureMs = null; // from its capture to the engine's end
 
 window.bunraku = { voice, picture, get stream() { return stream; } }; // for tests and the curious
 
 // ---- what comes ---------------------------------------------------------------------------------
 
 function take(message) {
-  const takers = { welcome: begin, state: show, figures, answer: ({ sdp }) => picture.answer(sdp), recorded };
+  const takers = { welcome: begin, state: show, figures, answer: ({ sdp }) => picture.answer(sdp) };
   if (message.type === "said" || message.type === "error") note(message.text, message.type === "error");
   else takers[message.type]?.(message);
 }
 
 function begin(message) {
   welcome = message;
+  tellClock();
   chain = new Chain($("chain"), $("empty-chain"), $("add"), message.effects, control);
   chips($("presets"), message.presets, (name) => control.send({ type: "choose_preset", name }));
   chips($("voices"), message.voices, (model) => control.send({ type: "set_voice", model, effects: state.voice.effects }));
@@ -56,6 +59,9 @@ function show(message) {
   $("record").disabled = !welcome.records || !message.camera;
   $("record").setAttribute("aria-pressed", String(message.recording));
   $("record-text").textContent = message.recording ? "Stop" : "Record";
+  $("mute").setAttribute("aria-pressed", String(message.muted));
+  $("recordings").replaceChildren(...message.recordings.map(recording).reverse());
+  $("recordings-card").hidden = message.recordings.length === 0;
 }
 
 function figures({ voice: sound, picture: seen, recording_s }) {
@@ -69,13 +75,19 @@ function figures({ voice: sound, picture: seen, recording_s }) {
   put("dropped", seen.dropped);
   put("quality", `${seen.rungs - seen.rung} of ${seen.rungs}`, seen.rung > 0);
   chain.tiers(seen.effects);
-  if (seen.recent.count) latency("picture", seen.recent);
+  if (seen.recent.count) {
+    latency("picture", seen.recent);
+    pictureMs = seen.recent.p50;
+  }
 }
 
 function heard(round) {
   gaps = round.gaps;
   put("gaps", gaps);
-  if (round.count) latency("voice", round);
+  if (!round.count) return;
+  latency("voice", round);
+  voice.keepStep(way && pictureMs !== null ? pictureMs + way.back : null, round.p50);
+  put("waits", `${voice.waitsMs.toFixed(0)} ms`);
 }
 
 function latency(medium, { p50, p99 }) {
@@ -83,12 +95,10 @@ function latency(medium, { p50, p99 }) {
   $(`${medium}-latency`).textContent = `${p50.toFixed(0)} ms, p99 ${p99.toFixed(0)}`;
 }
 
-function recorded({ name, address }) {
-  const link = Object.assign(document.createElement("a"), { href: address, download: name, textContent: name });
+function recording({ name, address }) {
   const item = document.createElement("li");
-  item.append(link);
-  $("recordings").prepend(item);
-  $("recordings-card").hidden = false;
+  item.append(Object.assign(document.createElement("a"), { href: address, download: name, textContent: name }));
+  return item;
 }
 
 function closed({ code, reason }) {
@@ -106,6 +116,11 @@ $("listen").onclick = () => {
   voice.listen(!voice.listening);
   $("listen").setAttribute("aria-pressed", String(voice.listening));
 };
+$("step").onclick = () => {
+  voice.inStep = !voice.inStep;
+  $("step").setAttribute("aria-pressed", String(voice.inStep));
+};
+$("mute").onclick = () => control.send({ type: "mute", on: !state.muted });
 for (const id of ["camera", "microphone"]) {
   $(id).onchange = async () => {
     if (!lit) return;
@@ -126,7 +141,7 @@ async function switchOn() {
     }
     if (stream.getAudioTracks().length) {
       await voice.start(stream, `${control.base}/audio?key=${welcome.key}`);
-      $("listen").hidden = false;
+      $("listen").hidden = $("step").hidden = false;
     }
     lit = true;
     $("power").textContent = "Switch off";
@@ -148,7 +163,8 @@ async function switchOff() {
   stream = null;
   $("before").srcObject = $("after").srcObject = null;
   $("before-hint").hidden = $("after-hint").hidden = false;
-  $("listen").hidden = true;
+  $("listen").hidden = $("step").hidden = true;
+  pictureMs = null;
   $("power").textContent = "Switch on";
   if ($("status").dataset.state === "live") status("waiting", "ready");
 }
@@ -252,8 +268,14 @@ function draw() {
 }
 
 setInterval(() => chart.draw(), 200);
+// The server counts capture times by this clock.
+function tellClock() {
+  control.send({ type: "ping", browser_ms: performance.timeOrigin + performance.now() });
+}
+
 setInterval(async () => {
-  const way = await picture.onTheWay();
-  if (way !== null) put("way", `${way.toFixed(0)} ms`);
+  tellClock();
+  way = await picture.onTheWay();
+  if (way !== null) put("way", `${way.total.toFixed(0)} ms`);
 }, 1000);
 draw();

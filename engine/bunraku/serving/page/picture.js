@@ -64,10 +64,12 @@ export class Picture {
     if (this.peer) await this.peer.setRemoteDescription({ type: "answer", sdp });
   }
 
-  // Milliseconds that a picture spends outside the engine, as far as the browser can tell.
+  // Milliseconds that a picture spends outside the engine, as far as the browser can tell: in all, and
+  // on its way back alone.
   async onTheWay() {
     if (!this.peer) return null;
-    let total = 0;
+    let there = 0;
+    let back = 0;
     let seen = false;
     const mean = (id, report, sum, count) => {
       const [oldSum, oldCount] = this.before[id] || [0, 0];
@@ -77,15 +79,16 @@ export class Picture {
     };
     (await this.peer.getStats()).forEach((report) => {
       if (report.type === "outbound-rtp" && report.framesEncoded) {
-        total += mean("encode", report, "totalEncodeTime", "framesEncoded");
+        there += mean("encode", report, "totalEncodeTime", "framesEncoded");
       } else if (report.type === "inbound-rtp" && report.framesDecoded) {
         seen = true;
-        total += mean(`decode${report.id}`, report, "totalProcessingDelay", "framesDecoded");
+        back += mean(`decode${report.id}`, report, "totalProcessingDelay", "framesDecoded");
       } else if (report.type === "candidate-pair" && report.nominated) {
-        total += 1e3 * (report.currentRoundTripTime || 0);
+        there += 500 * (report.currentRoundTripTime || 0);
+        back += 500 * (report.currentRoundTripTime || 0);
       }
     });
-    return seen ? total : null;
+    return seen ? { total: there + back, back } : null;
   }
 
   stop() {

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from bunraku.effects.audio.native_model import load_model
-from bunraku.effects.audio.python_effect import AudioEffect, open_effect
+from bunraku import _native
+from bunraku.effects.audio.native_model import load_model, pack_names
 from bunraku.errors import BunrakuError, UserInputError
 from bunraku.formats.control_action import (
     VOICE,
     Action,
+    Arrange,
     ChoosePreset,
+    ChooseVoice,
     Mute,
     Quit,
     Record,
@@ -34,61 +37,71 @@ from bunraku.session.control.preset_list import PresetList
 from bunraku.session.control.recording import DeskRecording
 from bunraku.session.control.voice_switch import VoiceSwitch
 from bunraku.session.open_performance import model_of
-from bunraku.session.performance import Performance
+from bunraku.session.performed import Performed
 
 if TYPE_CHECKING:
     from bunraku.formats.performance_shape import PerformancePreset
 
 STOP_TIMEOUT_S = 10.0
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class DeskState:
-    """What a page shows. preset: the name in the desk's list, or that of the preset itself."""
+    """What a page shows. preset: the name in the desk's list, or that of the preset itself; None
+    once its chain was arranged by hand. voice, voice_effects: "" and () without one. recorded: the
+    files complete so far."""
 
-    preset: str
+    preset: str | None
     presets: tuple[str, ...]
+    voice: str
+    voice_effects: tuple[str, ...]
     muted: bool
     recording: Path | None
+    recorded: tuple[Path, ...]
     effects: tuple[Slot, ...]
 
 
 class ControlDesk:
-    """Carries out actions on a running performance, each on a thread of the desk's, in order.
+    """Carries out actions on a running performance, on a thread of the desk's, in order.
 
-    presets: files by name, in a performer's order. preset, path: what plays now. recordings: the
-    folder for what `record` makes. on_message: told, from the desk's threads, what was done and
-    what went wrong, at a bounded rate; sliders that move are not told.
+    presets: files by name, in a performer's order. preset, path: what plays now; its halves are
+        those that can be moved, whether the performance has a picture at the moment or not.
+    ends_stay: a preset with other sources and sinks than what runs is taken for what lies between
+        them, rather than refused. recordings: the folder for what `record` makes, None: nothing is
+        recorded; most_recording_s: of one file. on_message: told, from the desk's threads, what was
+        done and what went wrong, at a bounded rate; sliders that move are not told.
 
-    `submit` never blocks and never raises. Mute has a thread of its own: it does not wait for a
-    preset that is being opened. Use it within the performance's `with`: stopped before that is.
+    `submit` never blocks and never raises; `ask` answers with what went wrong. Mute does not wait
+    for what is being opened. Use it within the performance's `with`: stopped before that is.
     """
 
     def __init__(
         self,
-        performance: Performance,
+        performance: Performed,
         presets: Mapping[str, Path],
         *,
         preset: PerformancePreset,
         path: Path | None = None,
-        recordings: Path = Path(),
+        ends_stay: bool = False,
+        recordings: Path | None = Path(),
+        most_recording_s: float = math.inf,
         on_message: Callable[[str], object] = lambda text: None,
     ) -> None:
-        self._performance = performance
         self._presets = PresetList(presets)
         self._running = preset
         self._path = path
+        self._ends_stay = ends_stay
         self._messages = MessageLimit(on_message)
         self._voice: VoiceSwitch | None = None
         if performance.voice is not None and preset.voice is not None:
-            self._voice = VoiceSwitch(performance.voice, model_of(preset.voice.model, path))
+            self._voice = VoiceSwitch(performance.voice, preset.voice.model, preset.voice.effects)
         self._rack: EffectRack | None = None
-        if performance.picture is not None and preset.picture is not None:
-            self._rack = EffectRack(performance.picture, preset.picture.effect, path)
-        self._recording = DeskRecording(performance, recordings, self.say)
+        if preset.picture is not None:
+            self._rack = EffectRack(lambda: performance.picture, preset.picture, path)
+        self.recording = DeskRecording(performance, recordings, most_recording_s, self.say)
         self._quit = False
-        self._lane = ActionLane("desk", self._do, self._failed)
-        self._mute_lane = ActionLane("mute", self._do, self._failed)
+        self._lane = ActionLane("desk", self._failed)
 
     # ---- any thread -----------------------------------------------------------------------------
 
@@ -101,11 +114,27 @@ class ControlDesk:
         except UserInputError as error:
             self.say(str(error))
             return False
-        lane = self._mute_lane if isinstance(action, Mute) else self._lane
-        if lane.put(action):
+        if isinstance(action, Mute):
+            self._tell_failure(action)
+            return True
+        if self._lane.put(action, lambda: self._do(action)):
             return True
         self.say("the desk is busy or stopped: this action was dropped")
         return False
+
+    def ask(self, action: Action) -> Future[None]:
+        """As `submit`, for somebody who waits: the future raises what went wrong."""
+        return self._lane.ask(lambda: self._do(action))
+
+    def in_turn(self, make: Callable[[], Result]) -> Future[Result]:
+        """Run `make` on the desk's thread, in order with the actions."""
+        return self._lane.ask(make)
+
+    def _tell_failure(self, action: Mute) -> None:
+        try:
+            self._do(action)
+        except BunrakuError as error:
+            self._failed(action, error)
 
     def say(self, text: str) -> None:
         """A message to the performer, unless there were too many."""
@@ -117,33 +146,40 @@ class ControlDesk:
         return self._quit
 
     def state(self) -> DeskState:
+        voice, rack = self._voice, self._rack
+        by_hand = rack is not None and rack.rearranged
         return DeskState(
-            preset=self._presets.name_of(self._path) or self._running.name,
+            preset=None if by_hand else self._presets.name_of(self._path) or self._running.name,
             presets=self._presets.names,
-            muted=self._voice is not None and self._voice.muted,
-            recording=self._recording.path,
-            effects=self._rack.slots if self._rack is not None else (),
+            voice=voice.name if voice is not None else "",
+            voice_effects=voice.effects if voice is not None else (),
+            muted=voice is not None and voice.muted,
+            recording=self.recording.path,
+            recorded=self.recording.finished,
+            effects=rack.slots if rack is not None else (),
         )
+
+    @property
+    def rack(self) -> EffectRack:
+        """Raises UserInputError without a picture."""
+        if self._rack is None:
+            raise UserInputError("this performance has no picture: give its preset a [picture]")
+        return self._rack
 
     def wait_until_idle(self, timeout_s: float) -> bool:
         """Whether everything submitted so far has been done in time."""
-        end = time.monotonic() + timeout_s
-        lanes = self._mute_lane, self._lane
-        return all(lane.wait_until_idle(max(0.0, end - time.monotonic())) for lane in lanes)
+        return self._lane.wait_until_idle(timeout_s)
 
     # ---- running --------------------------------------------------------------------------------
 
     def start(self) -> None:
         self._lane.start()
-        self._mute_lane.start()
 
     def stop(self) -> None:
         """What waits is dropped, a recording is completed. Idempotent."""
-        over = [lane.stop(STOP_TIMEOUT_S) for lane in (self._mute_lane, self._lane)]
-        if not all(over):
+        if not self._lane.stop(STOP_TIMEOUT_S):
             self.say("a preset is still being opened; left behind")
-        else:
-            self._recording.end()
+        self.recording.end()
 
     def __enter__(self) -> ControlDesk:
         self.start()
@@ -152,7 +188,7 @@ class ControlDesk:
     def __exit__(self, *raised: object) -> None:
         self.stop()
 
-    # ---- the desk's threads ---------------------------------------------------------------------
+    # ---- the desk's thread ----------------------------------------------------------------------
 
     def _do(self, action: Action) -> None:
         match action:
@@ -165,10 +201,14 @@ class ControlDesk:
             case Mute(to):
                 self.say("muted" if self._the_voice().mute(to) else "the voice is heard again")
             case Record(to):
-                self._recording.switch(to)
+                self.recording.switch(to)
             case SwitchEffect(effect, to):
-                on = self._the_rack().switch(effect, to)
+                on = self.rack.switch(effect, to)
                 self.say(f"{effect} is {'on' if on else 'off'}")
+            case Arrange(effects):
+                self.rack.arrange(effects)
+            case ChooseVoice():
+                self._choose_voice(action)
             case Quit():
                 self._quit = True
 
@@ -181,20 +221,15 @@ class ControlDesk:
             raise UserInputError("this performance has no voice: give its preset a [voice]")
         return self._voice
 
-    def _the_rack(self) -> EffectRack:
-        if self._rack is None:
-            raise UserInputError("this performance has no picture: give its preset a [picture]")
-        return self._rack
-
     def _move(self, action: SetValue | Slide) -> None:
         effect, setting = action.target.effect, action.target.setting
         if isinstance(action, Slide):
             if effect == VOICE:
                 self._the_voice().slide_param(setting, action.share)
             else:
-                self._the_rack().slide(effect, setting, action.share)
+                self.rack.slide(effect, setting, action.share)
         elif effect != VOICE:
-            self._the_rack().set(effect, setting, action.value)
+            self.rack.set(effect, setting, action.value)
         elif isinstance(action.value, str):
             raise UserInputError(f"the value is '{action.value[:60]}': use a number")
         else:
@@ -207,31 +242,36 @@ class ControlDesk:
         nothing has changed."""
         path = self._presets.path(name)
         wanted = read_performance(path)
-        check_fit(self._running, wanted, same_folder(self._path, path))
-        model, effects = None, None
+        if not self._ends_stay:
+            check_fit(self._running, wanted, same_folder(self._path, path))
+        change_voice = None
         if self._voice is not None and wanted.voice is not None:
             model = load_model(model_of(wanted.voice.model, path))
-            effects = self._other_effects(wanted)
+            change_voice = self._opened_voice(model, wanted.voice.model, wanted.voice.effects)
         if self._rack is not None and wanted.picture is not None:
-            self._rack.exchange(wanted.picture.effect, path)
-        if self._voice is not None and model is not None:
-            self._voice.change_model(model, effects)
+            self._rack.exchange(wanted.picture, path)
+        if change_voice is not None:
+            change_voice()
         self._running, self._path = wanted, path
         self.say(f"preset: {wanted.name or name}")
 
-    def _other_effects(self, wanted: PerformancePreset) -> list[AudioEffect] | None:
-        """Opened, if `wanted` has other effects written in Python than what runs."""
-        session = self._performance.voice
-        assert session is not None, "there is a voice"
-        assert wanted.voice is not None, "the halves were compared"
-        assert self._running.voice is not None, "the halves were compared"
-        names = wanted.voice.effects
-        if names == self._running.voice.effects:
-            return None
-        if names and not session.takes_python_effects:
-            raise UserInputError(
-                f"its voice.effects ({', '.join(names)}) need a worker, which a performance that"
-                " began without any has not: start that preset first"
-            )
-        rate, channels = session.sample_rate_hz, session.channels
-        return [open_effect(name, sample_rate_hz=rate, channels=channels) for name in names]
+    def _choose_voice(self, wanted: ChooseVoice) -> None:
+        voice = self._the_voice()
+        model = voice.model
+        if wanted.model != voice.name:
+            if wanted.model not in pack_names():
+                raise UserInputError(
+                    f"no voice '{wanted.model[:60]}': there is {', '.join(pack_names())}; others"
+                    " come with presets"
+                )
+            model = load_model(wanted.model)
+        effects = voice.effects if wanted.effects is None else wanted.effects
+        self._opened_voice(model, wanted.model, effects)()
+
+    def _opened_voice(
+        self, model: _native.Model, name: str, effects: Sequence[str]
+    ) -> Callable[[], None]:
+        """All that can go wrong goes wrong here; what is returned makes it heard."""
+        voice = self._the_voice()
+        opened = voice.open_effects(effects)
+        return lambda: voice.change(model, name, effects, opened)

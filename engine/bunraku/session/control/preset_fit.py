@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from bunraku.formats.performance_shape import PerformancePreset
 
 VOICE_STAYS = ("source", "sink", "block_frames", "sample_rate_hz", "channels", "size")
-PICTURE_STAYS = ("source", "latency_ms", "interpolate")
+PICTURE_STAYS = ("source", "interpolate")
 
 
 def check_fit(running: PerformancePreset, wanted: PerformancePreset, same_folder: bool) -> None:

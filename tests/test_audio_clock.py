@@ -58,6 +58,26 @@ def test_a_gap_starts_anew() -> None:
     assert clock.time_ns_of(5 * RATE) == away_ns
 
 
+def test_lost_frames_are_followed_within_a_second() -> None:
+    """60 ms of sound that never came: an error that stays."""
+    clock = AudioClock(RATE)
+    lost_ns = 60_000_000
+    for k in range(400):
+        clock.observe(k * 480, 1_000_000_000 + k * 10_000_000)
+    for k in range(400, 500):
+        clock.observe(k * 480, 1_000_000_000 + k * 10_000_000 + lost_ns)
+    assert clock.jumps == 1
+    assert abs(clock.time_ns_of(500 * 480) - (6_000_000_000 + lost_ns)) < 2_000_000
+
+
+def test_a_thread_that_wakes_late_for_a_while_is_no_jump() -> None:
+    clock = AudioClock(RATE)
+    for k in range(600):
+        late_ns = 80_000_000 - (k % 40) * 10_000_000 if k % 40 < 8 else 0
+        clock.observe(k * 480, 1_000_000_000 + k * 10_000_000 + late_ns)
+    assert clock.jumps == 0
+
+
 def test_points_that_say_nothing_are_ignored() -> None:
     clock = AudioClock(RATE)
     clock.observe(0, 0)

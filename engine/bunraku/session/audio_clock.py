@@ -16,6 +16,8 @@ BANDWIDTH_HZ = 0.1
 FAST_BANDWIDTH_HZ = 2.0
 SETTLE_S = 2.0
 JUMP_NS = 200_000_000
+SLIP_NS, SLIP_AFTER_NS = 20_000_000, 500_000_000
+"""Frames that were lost show as an error that stays: of a callback that only woke late it goes."""
 MOST_RATE_ERROR = 0.01
 
 
@@ -27,6 +29,8 @@ class AudioClock:
         self._nominal_ns = NS_PER_S / sample_rate_hz
         self._line: tuple[int, float, float] | None = None  # frame, its time, ns for each frame
         self._began_ns = 0.0
+        self._off_since_ns: float | None = None  # since when the error is large, and on one side
+        self._off_late = False
         self.jumps = 0
 
     @property
@@ -49,8 +53,9 @@ class AudioClock:
         last_frame, last_ns, ns_a_frame = self._line
         expected_ns = last_ns + (frame - last_frame) * ns_a_frame
         error_ns = time_ns - expected_ns
-        if frame < last_frame or abs(error_ns) > JUMP_NS:
-            self.jumps += 1  # the device was away, or the machine slept
+        slipped = self._slipped(error_ns, time_ns)
+        if frame < last_frame or abs(error_ns) > JUMP_NS or slipped:
+            self.jumps += 1  # the device was away, it lost frames, or the machine slept
             self._begin(frame, time_ns)
             return
         elapsed_s = (frame - last_frame) * self._nominal_ns / NS_PER_S
@@ -67,7 +72,16 @@ class AudioClock:
             min(max(rate, low), high),
         )
 
+    def _slipped(self, error_ns: float, time_ns: int) -> bool:
+        late = error_ns > 0
+        if abs(error_ns) < SLIP_NS:
+            self._off_since_ns = None
+        elif self._off_since_ns is None or late != self._off_late:
+            self._off_since_ns, self._off_late = time_ns, late
+        return self._off_since_ns is not None and time_ns - self._off_since_ns > SLIP_AFTER_NS
+
     def _begin(self, frame: int, time_ns: int) -> None:
+        self._off_since_ns = None
         self._line = (frame, float(time_ns), self._nominal_ns)
         self._began_ns = float(time_ns)
 

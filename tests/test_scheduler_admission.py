@@ -114,6 +114,17 @@ def test_rebooking_lowers_always_and_raises_if_it_fits() -> None:
     assert admission.rebook("a", Lane.VIDEO, 0)
 
 
+def test_a_quality_that_is_not_there_is_not_booked() -> None:
+    """A frame that ends while the chain is exchanged speaks of the old chain's qualities."""
+    house = Admission()
+    house.admit(Demand("a", Lane.VIDEO, 33 * MS, (9 * MS, 6 * MS)))
+    assert not house.rebook("a", Lane.VIDEO, 8)
+    assert not house.rebook("a", Lane.VIDEO, -1)
+    assert house.admit(Demand("b", Lane.VIDEO, 33 * MS, (9 * MS,))) == 0
+    house.release("a")
+    assert not house.rebook("a", Lane.VIDEO, 1)
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [

@@ -300,6 +300,23 @@ def test_forgetting_a_hanging_session_does_not_wait_for_ever(
     assert executor.forget("hangs", PATIENCE_S)
 
 
+def test_a_forgotten_session_that_hangs_does_not_keep_the_next_of_its_name(
+    executor: Executor, clock: SimulatedClock
+) -> None:
+    gate = closed_gate(executor, "picture")
+    assert not executor.forget("picture", 0.01)
+    again = threading.Event()
+    executor.submit(job("picture", again.set))
+    clock.advance(2100 * MS)
+    executor.check()
+    assert again.wait(PATIENCE_S), "it moved away from the thread of the one before"
+    assert executor.stats().banished == ()
+    threads = executor.stats().threads
+    gate.open.set()
+    until(lambda: executor.stats().threads <= threads)
+    assert executor.forget("picture", PATIENCE_S)
+
+
 def test_stop_ends_all_threads_and_leaves_a_hanging_one_behind(clock: SimulatedClock) -> None:
     before = threading.active_count()
     executor = Executor(clock, CostModel(clock))
@@ -351,12 +368,17 @@ class FakeBridge:
     """A ring that the test fills; `takers` are the threads that took from it."""
 
     channels, block_frames, sample_rate_hz = 1, 480, 48_000.0
+    depth_blocks = 1
 
     def __init__(self) -> None:
         self.blocks: list[tuple[int, Block]] = []
         self.put_back: list[int] = []
         self.takers: set[str] = set()
         self.inside = 0
+
+    @property
+    def latency_frames(self) -> int:
+        return self.depth_blocks * self.block_frames
 
     def arrive(self, *sequences: int) -> None:
         self.blocks += [(k, np.full((1, 480), k, np.float32)) for k in sequences]

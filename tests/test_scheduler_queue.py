@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections import Counter
 from collections.abc import Sequence
 
@@ -70,6 +72,21 @@ def test_the_newest_frame_wins_and_keeps_the_place() -> None:
     assert queue.push(other, 0) is None
     assert queue.push(newer, 1) is first
     assert drained(queue) == [newer, other]
+
+
+def test_a_frame_that_was_replaced_is_let_go() -> None:
+    class Frame:
+        pass
+
+    queue = DeadlineQueue()
+    alive = []
+    for k in range(100):
+        frame = Frame()
+        alive.append(weakref.ref(frame))
+        queue.push(Job("a", Lane.VIDEO, k, CostKey("x"), lambda: None, payload=frame), k)
+        del frame
+    gc.collect()
+    assert sum(one() is not None for one in alive) == 1
 
 
 def test_the_first_come_is_first_among_equals() -> None:

@@ -115,9 +115,12 @@ class Admission:
 
     def rebook(self, session: str, lane: Lane, rung: int) -> bool:
         """A running session's quality becomes `rung`; False, and nothing changes, where a higher
-        one does not fit. A lower one always does."""
+        one does not fit. A lower one always does. False too for a session that was released, or
+        has no such quality any more."""
         with self._lock:
-            now = self._booked[session, lane]
+            now = self._booked.get((session, lane))
+            if now is None or not 0 <= rung < len(now.demand.rung_costs_ns):
+                return False
             wanted = Booking(now.demand, rung)
             if rung >= now.rung:
                 self._booked[session, lane] = wanted

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import heapq
-from collections import defaultdict, deque
+import bisect
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -13,14 +12,13 @@ MOST_WAITING = {Lane.AUDIO: 8, Lane.VIDEO: 1}
 """Of one session; one more drops its oldest. So the newest video frame wins."""
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Waiting:
     """A job in the queue. due_ns: the deadline it is sorted by; ready_ns: when it was pushed."""
 
     job: Job
     due_ns: int
     ready_ns: int
-    gone: bool = False
 
 
 class DeadlineQueue:
@@ -32,62 +30,57 @@ class DeadlineQueue:
     """
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, int, int, Waiting]] = []
-        self._of: defaultdict[tuple[str, Lane], deque[Waiting]] = defaultdict(deque)
+        # Few wait, for each session has a bound: a sorted list, from which what goes is gone, with
+        # the frame that it holds.
+        self._sorted: list[tuple[int, int, int, Waiting]] = []
         self._pushed = 0
 
     def __len__(self) -> int:
-        return sum(map(len, self._of.values()))
+        return len(self._sorted)
 
     def push(self, job: Job, ready_ns: int) -> Job | None:
         """Returns the job that had to go for it, if one had."""
-        waiting = self._of[job.session, job.lane]
-        dropped = None
         due_ns = job.deadline_ns
-        if len(waiting) >= MOST_WAITING[job.lane]:
-            oldest = waiting.popleft()
-            oldest.gone, dropped = True, oldest.job
+        of_session = [
+            (number, entry)
+            for lane, _, number, entry in self._sorted
+            if lane == job.lane and entry.job.session == job.session
+        ]
+        dropped = None
+        if len(of_session) >= MOST_WAITING[job.lane]:
+            _, oldest = min(of_session)
+            self.remove(oldest)
+            dropped = oldest.job
             due_ns = min(due_ns, oldest.due_ns)
         self._insert(Waiting(job, due_ns, ready_ns))
         return dropped
 
     def _insert(self, entry: Waiting) -> None:
-        self._of[entry.job.session, entry.job.lane].append(entry)
         self._pushed += 1  # among equals the first come is the first served
-        heapq.heappush(self._heap, (entry.job.lane, entry.due_ns, self._pushed, entry))
+        bisect.insort(self._sorted, (entry.job.lane, entry.due_ns, self._pushed, entry))
 
     def pop(self) -> Waiting | None:
         """The most urgent job, or None."""
-        while self._heap:
-            entry = heapq.heappop(self._heap)[3]
-            if not entry.gone:
-                self.remove(entry)
-                return entry
-        return None
+        return self._sorted.pop(0)[3] if self._sorted else None
 
     def __iter__(self) -> Iterator[Waiting]:
-        """What waits, the most urgent first."""
-        return (entry for *_, entry in sorted(self._heap) if not entry.gone)
+        """What waits, the most urgent first; it may be removed meanwhile."""
+        return iter([entry for *_, entry in self._sorted])
 
     def remove(self, entry: Waiting) -> None:
         """Take out one that waits here."""
-        entry.gone = True
-        key = entry.job.session, entry.job.lane
-        self._of[key].remove(entry)
-        if not self._of[key]:
-            del self._of[key]
+        self._sorted = [place for place in self._sorted if place[3] is not entry]
 
     def remove_session(self, session: str) -> int:
         """Take out all that a session has here; how many that were."""
-        entries = [w for lane in Lane for w in self._of.pop((session, lane), ())]
-        for entry in entries:
-            entry.gone = True
-        return len(entries)
+        before = len(self._sorted)
+        self._sorted = [place for place in self._sorted if place[3].job.session != session]
+        return before - len(self._sorted)
 
     def move_to(self, other: DeadlineQueue, but: Iterable[str]) -> None:
         """All that waits goes to `other`, places kept, but for the sessions named."""
         staying = set(but)
-        for entry in list(self):
+        for entry in self:
             if entry.job.session not in staying:
                 self.remove(entry)
-                other._insert(Waiting(entry.job, entry.due_ns, entry.ready_ns))
+                other._insert(entry)

@@ -176,7 +176,10 @@ class Executor:
             return
         self._workers = {lane: fresh if at is worker else at for lane, at in self._workers.items()}
         for entry in running.batch:
-            self._banished[entry.job.session, entry.job.lane] = worker
+            if entry.job.session in running.sessions:
+                self._banished[entry.job.session, entry.job.lane] = worker
+        if not running.sessions:
+            worker.stop()  # nobody is left to come back to it
 
     def _is_hung(self, running: Running, now_ns: int) -> bool:
         first = running.batch[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bunraku.scheduler.batching import take_batch
 from bunraku.scheduler.deadline_queue import DeadlineQueue, Waiting
@@ -19,14 +19,16 @@ POLLS_A_PERIOD = 8
 
 @dataclass(frozen=True)
 class Running:
-    """What the thread is at, and since when."""
+    """What the thread is at, and since when. forgotten: of its sessions those that were let go
+    meanwhile, although they still hang in it."""
 
     batch: Sequence[Waiting]
     since_ns: int
+    forgotten: set[str] = field(default_factory=set)
 
     @property
     def sessions(self) -> set[str]:
-        return {entry.job.session for entry in self.batch}
+        return {entry.job.session for entry in self.batch} - self.forgotten
 
 
 class LaneWorker:
@@ -92,7 +94,10 @@ class LaneWorker:
 
             if self._thread is threading.current_thread():
                 return True
-            return self._changed.wait_for(gone, timeout_s)
+            over = self._changed.wait_for(gone, timeout_s)
+            if not over and self._running is not None:
+                self._running.forgotten.add(session)
+            return over
 
     def give_others_to(self, fresh: LaneWorker, running: Running) -> bool:
         """Everything but what the sessions of `running` have here moves to `fresh`, which nobody

@@ -7,8 +7,10 @@ import sys
 
 import pytest
 from bunraku.errors import DeviceError, MissingDependencyError
+from bunraku.io.audio_bursts import blocks_in_a_row
 from bunraku.io.audio_devices import (
     AudioDevice,
+    DefaultBuffers,
     choose_device,
     default_host_api,
     sounddevice_module,
@@ -99,3 +101,54 @@ def test_without_the_library(
     monkeypatch.setattr(builtins, "__import__", no_sounddevice)
     with pytest.raises(kind, match=says):
         sounddevice_module()
+
+
+@pytest.mark.parametrize(
+    ("block_frames", "buffer", "blocks"),
+    [  # as counted on PulseAudio through PortAudio's ALSA
+        (64, "high", 7),
+        (128, "high", 4),
+        (256, "high", 2),
+        (512, "high", 2),
+        (1024, "high", 1),
+        (256, "low", 1),
+        (256, 0.1, 5),
+    ],
+)
+def test_blocks_that_alsa_calls_for_in_a_row(
+    block_frames: int, buffer: str | float, blocks: int
+) -> None:
+    pulse = AudioDevice(
+        0, "pulse", "ALSA", 32, 32, 44_100.0, True, True,
+        DefaultBuffers(0.0087, 0.0348), DefaultBuffers(0.0087, 0.0348),
+    )  # fmt: skip
+    for direction in ("input", "output"):
+        assert blocks == blocks_in_a_row(
+            pulse,
+            direction,  # type: ignore[arg-type]
+            block_frames=block_frames,
+            sample_rate_hz=48_000,
+            buffer=buffer,
+        )
+
+
+@pytest.mark.parametrize(
+    ("block_frames", "latency_frames", "blocks"),
+    [
+        (256, 256, 1),
+        (256, 300, 1),  # 44 frames of converters, told by the user
+        (64, 256, 4),
+        (256, 1024, 4),
+        (512, 256, 1),
+        (256, 0, 1),
+    ],
+)
+def test_jack_calls_for_a_whole_period(block_frames: int, latency_frames: int, blocks: int) -> None:
+    buffer_s = latency_frames / 48_000
+    jack = AudioDevice(
+        0, "system", "JACK Audio Connection Kit", 2, 2, 48_000.0, True, True,
+        DefaultBuffers(buffer_s, buffer_s), DefaultBuffers(2 * buffer_s, 2 * buffer_s),
+    )  # fmt: skip
+    assert blocks == blocks_in_a_row(
+        jack, "output", block_frames=block_frames, sample_rate_hz=48_000, buffer=0.5
+    )

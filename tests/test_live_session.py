@@ -96,18 +96,25 @@ def test_a_file_is_played_whole(
     assert (report.wake_up_ms is not None) == real_time
 
 
-def test_a_marker_proves_the_declared_latency(tmp_path: Path) -> None:
+@pytest.mark.parametrize("depth_blocks", [None, 3])
+def test_a_marker_proves_the_declared_latency(tmp_path: Path, depth_blocks: int | None) -> None:
     """Resampler, bridge and effect: the click comes out exactly the declared sum later."""
     source = tmp_path / "click.wav"
     click = np.zeros(RATE_HZ // 2, np.float32)
     click[9600] = 0.5
     soundfile.write(source, click, RATE_HZ, subtype="FLOAT")
     session = play(
-        resampling_bytes(), source, python_effects=[Delay()], block_frames=480, keep_seconds=2.0
+        resampling_bytes(),
+        source,
+        python_effects=[Delay()],
+        bridge_depth_blocks=depth_blocks,
+        block_frames=480,
+        keep_seconds=2.0,
     )
     report = session.report()
     assert report.declared.chain_frames > 0
-    assert (report.declared.bridge_frames, report.declared.effects_frames) == (480, 10)
+    assert report.declared.bridge_frames == 480 * (depth_blocks or 1)
+    assert report.declared.effects_frames == 10
     assert report.declared_ms == pytest.approx(1e3 * report.declared.frames / RATE_HZ)
     assert report.added_latency_ms.p50 >= report.declared_ms
     assert report.bridge is not None
@@ -136,6 +143,33 @@ def test_python_effects_are_heard_one_block_later() -> None:
         assert worker.stop()
     if bridge.stats()["missed"]:
         pytest.skip("the machine was too busy: the worker did not run for 20 ms")
+
+
+def test_a_device_that_calls_four_times_in_a_row_misses_nothing() -> None:
+    """The rows without a clock: the worker has all the time between two of them."""
+    bridge = _native.RingBridge(1, 64, float(RATE_HZ), 4)
+    worker = BlockWorker(bridge, lambda block: block * np.float32(0.5))
+    worker.start()
+    played = []
+    try:
+        for _ in range(10):
+            for _ in range(4):
+                block = np.full((1, 64), len(played) + 1, np.float32)
+                played.append(float(bridge.exchange(block)[0, -1]))
+            time.sleep(0.05)
+    finally:
+        assert worker.stop()
+    if bridge.stats()["skipped"]:
+        pytest.skip("the machine was too busy: the worker did not run for 50 ms")
+    assert bridge.latency_frames == 4 * 64
+    assert bridge.stats()["missed"] == 0
+    assert played == [0.5 * max(0, k + 1 - 4) for k in range(40)]
+
+
+@pytest.mark.parametrize("depth_blocks", [-1, 0, 1025])
+def test_a_bridge_of_no_sensible_depth_is_refused(voice: Path, depth_blocks: int) -> None:
+    with pytest.raises(UserInputError, match=f"bridge_depth_blocks is {depth_blocks}: use 1 to"):
+        LiveSession(gain_bytes(), source=FileEndpoint(voice), bridge_depth_blocks=depth_blocks)
 
 
 def test_a_late_effect_is_concealed_and_the_session_goes_on(voice: Path) -> None:

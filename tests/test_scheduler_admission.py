@@ -114,6 +114,25 @@ def test_rebooking_lowers_always_and_raises_if_it_fits() -> None:
     assert admission.rebook("a", Lane.VIDEO, 0)
 
 
+def test_what_was_learnt_counts_for_who_comes_in_and_not_for_who_steps_up() -> None:
+    house = Admission(cores=2)
+    assert house.admit(video("a", 12.0, 8.0)) == 0
+    assert house.admit(video("b", 12.0)) == 0
+    house.release("b")
+    house.learn("a", Lane.VIDEO, 1, 30 * MS)
+    assert house.load(Lane.VIDEO) == pytest.approx(12 / 33.3, abs=0.01), "of another quality"
+    house.learn("a", Lane.VIDEO, 0, 25 * MS)
+    assert house.load(Lane.VIDEO) == pytest.approx(25 / 33.3, abs=0.01)
+    with pytest.raises(OverloadError, match="use 75 %"):
+        house.admit(video("b", 12.0))
+    house.learn("a", Lane.VIDEO, 0, 5 * MS)
+    assert house.load(Lane.VIDEO) == pytest.approx(12 / 33.3, abs=0.01), "never less than planned"
+    house.learn("a", Lane.VIDEO, 0, 25 * MS)
+    assert house.rebook("a", Lane.VIDEO, 1)
+    assert house.rebook("a", Lane.VIDEO, 0), "it was let in for it"
+    assert house.load(Lane.VIDEO) == pytest.approx(12 / 33.3, abs=0.01), "and is measured anew"
+
+
 def test_a_quality_that_is_not_there_is_not_booked() -> None:
     """A frame that ends while the chain is exchanged speaks of the old chain's qualities."""
     house = Admission()

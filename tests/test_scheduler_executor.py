@@ -186,6 +186,19 @@ def test_a_handler_that_raises_harms_nobody(executor: Executor) -> None:
     assert done.wait(PATIENCE_S)
 
 
+def test_a_job_whose_handler_raises_is_not_done(executor: Executor, clock: SimulatedClock) -> None:
+    def fail(outcome: Outcome) -> None:
+        raise ValueError("told in vain")
+
+    errors: list[BaseException] = []
+    executor.submit(
+        job("a", lambda: clock.advance(MS), deadline_ns=1, on_done=fail, on_error=errors.append)
+    )
+    until(lambda: bool(errors))
+    counted = figures(executor, "a")
+    assert (counted.done, counted.failed, counted.late, counted.batched) == (0, 1, 0, 0)
+
+
 def test_jobs_that_share_a_model_run_in_one_call(executor: Executor) -> None:
     calls: list[list[object]] = []
     outcomes: list[Outcome] = []
@@ -418,6 +431,18 @@ def test_a_block_is_due_one_period_after_it_arrived(clock: SimulatedClock) -> No
     slack = 10 / 64
     assert deadlines == pytest.approx([10, 20, 30 + slack, 40.1], abs=1e-5)
     assert bridge.put_back == [0, 1, 2, 3]
+
+
+def test_a_block_of_a_deeper_bridge_has_longer(clock: SimulatedClock) -> None:
+    bridge = FakeBridge()
+    bridge.depth_blocks = 3
+    source = BlockSource("a", bridge, lambda block: block, clock)
+    bridge.arrive(0)
+    clock.advance_to(1000)
+    job = source.poll(0.0)
+    assert job is not None
+    assert job.deadline_ns == 1000 + 3 * PERIOD_NS
+    assert source.period_ns == PERIOD_NS, "as often as before"
 
 
 def test_blocks_that_were_skipped_count_as_time(clock: SimulatedClock) -> None:

@@ -264,7 +264,7 @@ def a_voice(clock: BrowserClock | None = None) -> Iterator[BrowserVoice]:
     scheduler = borrow_scheduler()
     voice = BrowserVoice(
         load_model("radio"),
-        executor=scheduler.executor,
+        scheduler=scheduler,
         name="a test's voice",
         clock=clock or BrowserClock(),
     )

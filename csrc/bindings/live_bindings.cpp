@@ -120,11 +120,12 @@ std::pair<FloatArray, int> call_once(LiveEngine& engine, const FloatArray& in,
   return {std::move(out), result};
 }
 
-FloatArray read_capture(LiveEngine& engine, std::size_t most_frames) {
+std::pair<std::uint64_t, FloatArray> read_capture(LiveEngine& engine, std::size_t most_frames) {
   const auto wide = static_cast<py::ssize_t>(2 * engine.config().channels);
   FloatArray all({static_cast<py::ssize_t>(most_frames), wide});
-  const std::size_t frames = engine.read_capture(all.mutable_data(), most_frames);
-  return FloatArray(all[py::slice(0, static_cast<py::ssize_t>(frames), 1)]);
+  std::uint64_t first_frame = 0;
+  const std::size_t frames = engine.read_capture(all.mutable_data(), most_frames, &first_frame);
+  return {first_frame, FloatArray(all[py::slice(0, static_cast<py::ssize_t>(frames), 1)])};
 }
 
 std::pair<float, float> as_pair(const Meter& meter) {
@@ -180,11 +181,14 @@ FloatArray exchange_block(RingBridge& bridge, const FloatArray& block) {
 }
 
 void bind_bridge(py::module_& m) {
-  py::class_<RingBridge>(m, "RingBridge", "Carries blocks to a worker thread and back, one late.")
-      .def(py::init<int, int, double>(), py::arg("channels"), py::arg("block_frames"),
-           py::arg("sample_rate_hz"))
+  py::class_<RingBridge>(m, "RingBridge",
+                         "Carries blocks to a worker thread and back, `depth_blocks` late.")
+      .def(py::init<int, int, double, int>(), py::arg("channels"), py::arg("block_frames"),
+           py::arg("sample_rate_hz"), py::arg("depth_blocks") = 1)
+      .def_readonly_static("MOST_DEPTH_BLOCKS", &RingBridge::kMostDepthBlocks)
       .def_property_readonly("channels", &RingBridge::channels)
       .def_property_readonly("block_frames", &RingBridge::block_frames)
+      .def_property_readonly("depth_blocks", &RingBridge::depth_blocks)
       .def_property_readonly("latency_frames", &RingBridge::latency_frames)
       .def_property_readonly("sample_rate_hz", &RingBridge::sample_rate_hz)
       .def("take", &take_block, py::arg("timeout_s"),
@@ -226,7 +230,8 @@ void bind_engine(py::module_& m) {
       .def("call", &call_once, py::arg("input"), py::arg("flags") = 0,
            "Run the callback once from this thread, for tests: (output, 0 continue or 1 complete).")
       .def("read_capture", &read_capture, py::arg("most_frames"),
-           "[frames, 2 x channels]: input beside output, in the order they were played.")
+           "(number of the first frame, [frames, 2 x channels]: input beside output), played one"
+           " after the other; ends before frames that did not fit. Nothing new: (0, no frames).")
       .def(
           "read_input_meter", [](LiveEngine& e) { return as_pair(e.read_input_meter()); },
           "(peak since the last reading, root mean square over about 0.3 s)")

@@ -81,8 +81,7 @@ std::uint64_t monotonic_ns() noexcept {
 LiveEngine::LiveEngine(LiveConfig config, BlockProcess process, RingBridge* bridge)
     : m_config(checked(std::move(config))), m_process(process), m_bridge(bridge),
       m_fade_step(fade_step(m_config.fade_seconds, m_config)),
-      m_mute_step(fade_step(kMuteFadeSeconds, m_config)),
-      m_fade_out_at(fade_out_frame(m_config)),
+      m_mute_step(fade_step(kMuteFadeSeconds, m_config)), m_fade_out_at(fade_out_frame(m_config)),
       m_delay(m_config.channels, frames_in(m_config.most_delay_seconds, m_config),
               frames_in(kDelayFadeSeconds, m_config)) {
   if (m_process.process == nullptr) {
@@ -106,12 +105,15 @@ LiveEngine::LiveEngine(LiveConfig config, BlockProcess process, RingBridge* brid
     m_captured.resize(2 * floats);
     const auto frames =
         static_cast<std::size_t>(m_config.capture_seconds * m_config.sample_rate_hz);
-    m_capture = std::make_unique<SpscRing>(2 * channels * frames);
+    m_capture =
+        std::make_unique<CaptureRing>(2 * m_config.channels, frames, m_config.max_block_frames);
   }
 }
 
 void LiveEngine::rearm() noexcept {
   m_fade_phase = 0.0f;
+  begin_muted_or_not();
+  m_delay.clear();
   m_ended = false;
   m_finished.store(false, std::memory_order_release);
 }
@@ -161,12 +163,18 @@ void LiveEngine::process_piece(const float* in, float* out, int frames) noexcept
     play_piece(in, frames);
   }
   m_delay.process(m_out_planes.data(), frames);
+  if (m_delay.most_frames() > 0) {
+    apply_mute(m_heard_phase, frames); // the delay may hold what was spoken before
+  }
   measure(m_output_meter, m_out, frames);
   write_output(out, frames);
 }
 
 // One piece of the performance, as it is recorded: not yet delayed.
 void LiveEngine::play_piece(const float* in, int frames) noexcept {
+  if (m_frames.load(std::memory_order_relaxed) == 0) {
+    begin_muted_or_not();
+  }
   if (m_config.source.empty()) {
     read_input(in, frames);
   } else {
@@ -182,7 +190,7 @@ void LiveEngine::play_piece(const float* in, int frames) noexcept {
   if (bad > 0) {
     add(m_non_finite, bad);
   }
-  apply_mute(frames);
+  apply_mute(m_captured_phase, frames);
   apply_fades(frames);
   measure(m_input_meter, m_in, frames);
   capture(frames);
@@ -251,17 +259,19 @@ int LiveEngine::clean(std::vector<float>& planes, int frames) noexcept {
   return bad;
 }
 
-void LiveEngine::apply_mute(int frames) noexcept {
+// Before the first sound there is nothing to fade from.
+void LiveEngine::begin_muted_or_not() noexcept {
+  m_captured_phase = m_heard_phase = muted() ? 0.0f : 1.0f;
+}
+
+void LiveEngine::apply_mute(float& phase, int frames) noexcept {
   const float step = muted() ? -m_mute_step : m_mute_step;
-  if (step < 0 && m_frames.load(std::memory_order_relaxed) == 0) {
-    m_mute_phase = 0.0f; // muted before the first sound: there is nothing to fade from
-  }
-  if (step > 0 && m_mute_phase >= 1.0f) {
+  if (step > 0 && phase >= 1.0f) {
     return;
   }
   for (int i = 0; i < frames; ++i) {
-    m_mute_phase = std::clamp(m_mute_phase + step, 0.0f, 1.0f);
-    const float gain = raised_cosine(m_mute_phase);
+    phase = std::clamp(phase + step, 0.0f, 1.0f);
+    const float gain = raised_cosine(phase);
     for (int c = 0; c < m_config.channels; ++c) {
       plane(m_out, c)[i] *= gain;
     }
@@ -318,8 +328,7 @@ void LiveEngine::capture(int frames) noexcept {
       frame[m_config.channels + c] = plane(m_out, c)[i];
     }
   }
-  if (!m_capture->write(m_captured.data(),
-                        static_cast<std::size_t>(frames) * static_cast<std::size_t>(wide))) {
+  if (!m_capture->write(m_frames.load(std::memory_order_relaxed), m_captured.data(), frames)) {
     add(m_capture_dropped, frames);
   }
 }
@@ -378,19 +387,13 @@ LiveStats LiveEngine::stats() const noexcept {
   return stats;
 }
 
-std::size_t LiveEngine::read_capture(float* interleaved, std::size_t frames) noexcept {
-  if (m_capture == nullptr) {
-    return 0;
-  }
-  const std::size_t wide = 2 * static_cast<std::size_t>(m_config.channels);
-  const std::size_t ready = std::min(frames, m_capture->read_available() / wide);
-  return m_capture->read(interleaved, ready * wide) ? ready : 0;
+std::size_t LiveEngine::read_capture(float* interleaved, std::size_t frames,
+                                     std::uint64_t* first_frame) noexcept {
+  return m_capture == nullptr ? 0 : m_capture->read(interleaved, frames, first_frame);
 }
 
 bool LiveEngine::can_capture(int frames) noexcept {
-  const auto floats =
-      2 * static_cast<std::size_t>(m_config.channels) * static_cast<std::size_t>(frames);
-  return m_capture == nullptr || m_capture->write_available() >= floats;
+  return m_capture == nullptr || m_capture->fits(static_cast<std::size_t>(frames));
 }
 
 extern "C" int bk_live_callback(const void* in, void* out, unsigned long frames,

@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "bunraku/bunraku.h"
+#include "core/capture_ring.hpp"
 #include "core/clock_point.hpp"
 #include "core/duration_histogram.hpp"
 #include "core/ring_bridge.hpp"
-#include "core/spsc_ring.hpp"
 #include "core/sync_delay.hpp"
 
 namespace bunraku {
@@ -80,14 +80,15 @@ public:
   int callback(const float* in, float* out, std::uint32_t frames, const DeviceTimeInfo* time,
                unsigned long flags) noexcept;
 
-  // Control thread, while no device calls: fade in anew (after a device was reopened). A stop that
-  // was requested meanwhile stands.
+  // Control thread, while no device calls: fade in anew (after a device was reopened), and play
+  // nothing of what was delayed before. A stop that was requested meanwhile stands.
   void rearm() noexcept;
   // Any thread: play later by so many frames, at most `most_delay_seconds`; a change crossfades
   // over 20 ms. What is captured is not delayed.
   void set_output_delay(int frames) noexcept { m_delay.aim(frames); }
   int output_delay_frames() const noexcept { return m_delay.frames(); }
-  // Any thread: silence, and back, by a fade of 10 ms. What is captured is silent too.
+  // Any thread: silence, and back, by a fade of 10 ms. What is heard and what is captured are
+  // silent at the same time, whatever the output delay.
   void set_muted(bool muted) noexcept { m_muted.store(muted, std::memory_order_relaxed); }
   bool muted() const noexcept { return m_muted.load(std::memory_order_relaxed); }
   // Any thread: the latest callback's first frame, and when it was called.
@@ -101,8 +102,11 @@ public:
   Meter read_input_meter() noexcept { return read(m_input_meter); }
   Meter read_output_meter() noexcept { return read(m_output_meter); }
 
-  // One recording thread: up to `frames` frames of 2 x channels (in, then out); returns how many.
-  std::size_t read_capture(float* interleaved, std::size_t frames) noexcept;
+  // One recording thread: up to `frames` frames of 2 x channels (in, then out) that were played one
+  // after the other, the first of them number `*first_frame`; returns how many. Where frames did
+  // not fit it ends, and the next call goes on behind them.
+  std::size_t read_capture(float* interleaved, std::size_t frames,
+                           std::uint64_t* first_frame) noexcept;
   // The thread that calls callback(): can a block of `frames` be captured whole?
   bool can_capture(int frames) noexcept;
 
@@ -120,7 +124,8 @@ private:
   void drain_delay(int frames) noexcept;
   void read_input(const float* in, int frames) noexcept;
   void read_source(int frames) noexcept;
-  void apply_mute(int frames) noexcept;
+  void begin_muted_or_not() noexcept;
+  void apply_mute(float& phase, int frames) noexcept;
   void apply_fades(int frames) noexcept;
   void write_output(float* out, int frames) noexcept;
   void capture(int frames) noexcept;
@@ -135,7 +140,7 @@ private:
   const LiveConfig m_config;
   const BlockProcess m_process;
   RingBridge* const m_bridge;
-  const float m_fade_step;           // of the fade's phase, per frame
+  const float m_fade_step; // of the fade's phase, per frame
   const float m_mute_step;
   const std::uint64_t m_fade_out_at; // the frame at which the last fade begins
 
@@ -144,14 +149,15 @@ private:
   std::array<const float*, BK_MAX_CHANNELS> m_in_planes{};
   std::array<float*, BK_MAX_CHANNELS> m_out_planes{};
   std::size_t m_source_frame = 0;
-  float m_fade_phase = 0.0f; // 0 silent to 1 full
-  float m_mute_phase = 1.0f;
-  bool m_ended = false;      // faded out; what the delay still holds is to be played
+  float m_fade_phase = 0.0f;     // 0 silent to 1 full
+  float m_captured_phase = 1.0f; // of the mute, before the delay
+  float m_heard_phase = 1.0f;    // and after it
+  bool m_ended = false;          // faded out; what the delay still holds is to be played
   int m_drain_frames = 0;
   SyncDelay m_delay;
 
   SharedClockPoint m_clock;
-  std::unique_ptr<SpscRing> m_capture;
+  std::unique_ptr<CaptureRing> m_capture;
   std::atomic<bool> m_muted{false};
   std::atomic<bool> m_stop_requested{false};
   std::atomic<bool> m_finished{false};

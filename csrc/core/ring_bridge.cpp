@@ -43,15 +43,16 @@ double checked_rate(double rate_hz) {
 
 } // namespace
 
-RingBridge::RingBridge(int channels, int block_frames, double sample_rate_hz)
+RingBridge::RingBridge(int channels, int block_frames, double sample_rate_hz, int depth_blocks)
     : m_channels(checked(channels, 1, static_cast<int>(BK_MAX_CHANNELS), "channels")),
       m_block_frames(
           checked(block_frames, 1, static_cast<int>(BK_MAX_BLOCK_FRAMES), "block_frames")),
       m_sample_rate_hz(checked_rate(sample_rate_hz)),
+      m_depth(static_cast<std::size_t>(checked(depth_blocks, 1, kMostDepthBlocks, "depth_blocks"))),
       m_block_floats(static_cast<std::size_t>(channels) * static_cast<std::size_t>(block_frames)),
       m_fade_frames(static_cast<int>(kFadeSeconds * sample_rate_hz)),
       m_return_frames(static_cast<int>(kReturnSeconds * sample_rate_hz)),
-      m_to_worker(kRingBlocks * record_floats()), m_from_worker(kRingBlocks * record_floats()),
+      m_to_worker(ring_blocks() * record_floats()), m_from_worker(ring_blocks() * record_floats()),
       m_gather(m_block_floats), m_play(m_block_floats), m_arrived(m_block_floats),
       m_history(static_cast<std::size_t>(channels) * static_cast<std::size_t>(m_fade_frames)) {
   m_concealment.reversed.resize(m_history.size());
@@ -60,9 +61,9 @@ RingBridge::RingBridge(int channels, int block_frames, double sample_rate_hz)
 void RingBridge::exchange(float* const* io, int frames) noexcept {
   const auto block = static_cast<std::size_t>(m_block_frames);
   for (int done = 0; done < frames;) {
-    if (m_position == 0 && m_sequence > 0) { // before the first block there is only silence
+    if (m_position == 0 && m_sequence >= m_depth) { // before the first block there is only silence
       count(m_blocks);
-      conceal_into_play(fetch(m_sequence - 1));
+      conceal_into_play(fetch(m_sequence - m_depth));
     }
     const int step = std::min(frames - done, m_block_frames - m_position);
     const std::size_t bytes = static_cast<std::size_t>(step) * sizeof(float);
@@ -177,8 +178,8 @@ bool RingBridge::take(std::uint64_t* sequence, float* block) {
   if (waiting == 0) {
     return false;
   }
-  if (waiting > kMostWaiting) {
-    for (; waiting > 1; --waiting) {
+  if (waiting > m_depth + kMostLate) {
+    for (; waiting > m_depth; --waiting) {
       m_to_worker.discard(record_floats());
       count(m_skipped);
     }

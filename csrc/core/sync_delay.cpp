@@ -18,6 +18,12 @@ void SyncDelay::aim(int frames) noexcept {
   m_aim.store(std::clamp(frames, 0, m_most), std::memory_order_relaxed);
 }
 
+void SyncDelay::clear() noexcept {
+  std::fill(m_ring.begin(), m_ring.end(), 0.0f);
+  m_fade_left = 0;
+  m_to.store(m_aim.load(std::memory_order_relaxed), std::memory_order_relaxed);
+}
+
 float SyncDelay::tap(int channel, int delay) const noexcept {
   const auto back = static_cast<std::size_t>(delay);
   const std::size_t at = m_now >= back ? m_now - back : m_now + m_length - back;

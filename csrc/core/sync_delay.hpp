@@ -21,6 +21,9 @@ public:
   // Any thread: the delay that sounds, or that is being faded to.
   int frames() const noexcept { return m_to.load(std::memory_order_relaxed); }
 
+  // While no audio thread runs: forget what is held; the delay aimed at sounds at once.
+  void clear() noexcept;
+
   // Audio thread: planar, in place.
   void process(float* const* planes, int frames) noexcept;
 

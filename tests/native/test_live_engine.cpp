@@ -58,6 +58,26 @@ int call(bunraku::LiveEngine& engine, const std::vector<float>& in, std::vector<
                                    static_cast<unsigned long>(frames), nullptr, flags, &engine);
 }
 
+// Of a capture without gaps.
+std::size_t read_first(bunraku::LiveEngine& engine, std::vector<float>& into, std::size_t frames) {
+  std::uint64_t first_frame = 99;
+  const std::size_t got = engine.read_capture(into.data(), frames, &first_frame);
+  check(first_frame == 0, "read from the first frame");
+  return got;
+}
+
+float largest_step(const std::vector<float>& samples) {
+  float step = 0.0f;
+  for (std::size_t i = 1; i < samples.size(); ++i) {
+    step = std::max(step, std::fabs(samples[i] - samples[i - 1]));
+  }
+  return step;
+}
+
+bool silent(const std::vector<float>& samples) {
+  return std::all_of(samples.begin(), samples.end(), [](float x) { return x == 0.0f; });
+}
+
 void test_channels_and_long_blocks() {
   Doubler mono{1};
   bunraku::LiveEngine engine(config_of(1, 2, 3, 8), mono.as_process(), nullptr);
@@ -130,14 +150,10 @@ void test_fades_source_and_capture() {
     all.insert(all.end(), out.begin(), out.end());
   }
   check(all.size() == 1024 && engine.finished(), "ends with the block that holds the last frame");
-  float step = 0.0f;
-  for (std::size_t i = 1; i < all.size(); ++i) {
-    step = std::max(step, std::fabs(all[i] - all[i - 1]));
-  }
-  check(std::fabs(all[0]) < 0.001f && step < 0.01f, "fades in and out without a step");
+  check(std::fabs(all[0]) < 0.001f && largest_step(all) < 0.01f, "fades in and out without a step");
   check(all[500] == 0.5f && all[1000] == 0.0f, "full in the middle, silent after the end");
   std::vector<float> captured(2 * 2000);
-  check(engine.read_capture(captured.data(), 2000) == 1024, "every frame was captured");
+  check(read_first(engine, captured, 2000) == 1024, "every frame was captured");
   bool same = true;
   for (std::size_t i = 0; i < 1000; ++i) {
     same = same && captured[2 * i] == 0.25f && captured[2 * i + 1] == all[i];
@@ -153,19 +169,75 @@ void test_stop_request_and_full_capture() {
   Doubler mono{1};
   bunraku::LiveConfig config = config_of(1, 1, 1, 64);
   config.fade_seconds = 0.001;
-  config.capture_seconds = 0.002;
+  config.capture_seconds = 0.002; // a block and a half
   bunraku::LiveEngine engine(config, mono.as_process(), nullptr);
   std::vector<float> in(64, 0.25f), out(64);
-  for (int i = 0; i < 4; ++i) {
+  check(engine.can_capture(64), "an empty ring has room");
+  for (int i = 0; i < 5; ++i) {
     check(call(engine, in, out, 64) == bunraku::kContinue, "plays");
   }
-  check(engine.stats().capture_dropped_frames == 128 && !engine.can_capture(64),
+  check(engine.stats().capture_dropped_frames > 0 &&
+            engine.stats().capture_dropped_frames % 64 == 0 && !engine.can_capture(64),
         "a full capture ring drops whole blocks and counts them");
   engine.request_stop();
   check(call(engine, in, out, 64) == bunraku::kComplete && out[63] == 0.0f, "fades out and ends");
   engine.rearm();
   check(call(engine, in, out, 64) == bunraku::kComplete && out[63] == 0.0f,
         "a stop asked for while the device was away stands");
+}
+
+// What did not fit is missing where it was played, not where it was noticed.
+void test_captured_frames_keep_their_numbers() {
+  Doubler stereo{2};
+  bunraku::LiveConfig config = config_of(2, 2, 2, 64);
+  config.capture_seconds = 0.01; // 480 frames
+  bunraku::LiveEngine engine(config, stereo.as_process(), nullptr);
+  std::vector<float> in(2 * 100), out(in.size()), captured(4 * 10000);
+  float number = 0.0f;
+  const auto play = [&](int blocks) { // of 100 frames, through pieces of 64; a frame is its number
+    for (int k = 0; k < blocks; ++k) {
+      for (std::size_t i = 0; i < 100; ++i, ++number) {
+        in[2 * i] = number;
+        in[2 * i + 1] = -number;
+      }
+      call(engine, in, out, 100);
+    }
+  };
+  std::uint64_t next = 0, gaps = 0, read = 0;
+  bool right = true, contiguous = true;
+  const auto read_some = [&](std::size_t most) {
+    std::uint64_t first = 0;
+    const std::size_t got = engine.read_capture(captured.data(), most, &first);
+    if (got == 0) {
+      return false;
+    }
+    contiguous = contiguous && first == next;
+    gaps += first - next;
+    for (std::size_t i = 0; i < got; ++i) {
+      const auto wanted = static_cast<float>(first + i);
+      const float* frame = captured.data() + 4 * i;
+      right = right && frame[0] == wanted && frame[1] == -wanted && frame[2] == 2.0f * wanted &&
+              frame[3] == -2.0f * wanted;
+    }
+    next = first + got;
+    read += got;
+    return true;
+  };
+  play(20); // three times as much as fits
+  const std::uint64_t lost = engine.stats().capture_dropped_frames;
+  check(lost > 0 && read_some(150) && next == 150, "begins with the oldest");
+  play(1); // at the other end of the gap
+  while (contiguous && read_some(80)) {
+  }
+  check(gaps == lost && next > 2000, "the gap lies behind what was read from before it");
+  play(2);
+  while (read_some(10000)) {
+  }
+  check(right, "every frame under its own number");
+  check(next == 2300 && gaps == engine.stats().capture_dropped_frames && read + gaps == 2300,
+        "read and lost are all that was played");
+  std::uint64_t first = 0;
+  check(engine.read_capture(captured.data(), 100, &first) == 0, "then there is no more");
 }
 
 void test_mute() {
@@ -185,29 +257,121 @@ void test_mute() {
   play(4);
   engine.set_muted(true);
   play(10);
-  check(engine.muted() && std::all_of(out.begin(), out.end(), [](float x) { return x == 0.0f; }),
-        "muted is digital silence");
+  check(engine.muted() && silent(out), "muted is digital silence");
   engine.set_muted(false);
   play(10);
   check(out[63] == 0.5f, "and back");
-  float step = 0.0f;
-  for (std::size_t i = 1; i < all.size(); ++i) {
-    step = std::max(step, std::fabs(all[i] - all[i - 1]));
-  }
-  check(step < 0.002f, "without a click: 480 frames of a raised cosine");
+  check(largest_step(all) < 0.002f, "without a click: 480 frames of a raised cosine");
   std::vector<float> captured(2 * all.size());
-  check(engine.read_capture(captured.data(), all.size()) == all.size(), "captured");
+  check(read_first(engine, captured, all.size()) == all.size(), "captured");
   bool same = true;
   for (std::size_t i = 0; i < all.size(); ++i) {
     same = same && captured[2 * i + 1] == all[i];
   }
   check(same, "what is muted is recorded muted");
 
-  bunraku::LiveEngine silent(config, mono.as_process(), nullptr);
-  silent.set_muted(true);
-  call(silent, in, out, 64);
-  check(std::all_of(out.begin(), out.end(), [](float x) { return x == 0.0f; }),
-        "muted from the first sample");
+  bunraku::LiveEngine quiet(config, mono.as_process(), nullptr);
+  quiet.set_muted(true);
+  call(quiet, in, out, 64);
+  check(silent(out), "muted from the first sample");
+}
+
+// Plays a constant, 100 ms late, in blocks of one millisecond.
+struct DelayedVoice {
+  static constexpr std::size_t kDelayFrames = 4800; // 100 ms
+  Doubler mono{1};
+  bunraku::LiveEngine engine;
+  std::vector<float> in = std::vector<float>(48, 0.25f), out = std::vector<float>(48), heard;
+
+  DelayedVoice() : engine(config(), mono.as_process(), nullptr) {
+    engine.set_output_delay(kDelayFrames);
+  }
+  static bunraku::LiveConfig config() {
+    bunraku::LiveConfig config = config_of(1, 1, 1, 48);
+    config.fade_seconds = 0.010;
+    config.capture_seconds = 1.0;
+    config.most_delay_seconds = 0.1;
+    return config;
+  }
+  void play(int milliseconds) {
+    for (int i = 0; i < milliseconds; ++i) {
+      call(engine, in, out, 48);
+      heard.insert(heard.end(), out.begin(), out.end());
+    }
+  }
+};
+
+void test_mute_does_not_wait_for_the_delay() {
+  DelayedVoice voice;
+  voice.play(200);
+  check(voice.out[47] == 0.5f, "heard");
+  voice.engine.set_muted(true);
+  voice.play(11);
+  check(silent(voice.out), "10 ms later it is silent, though the delay still holds 100 ms");
+  voice.play(139);
+  voice.engine.set_muted(false);
+  const std::size_t unmuted_at = voice.heard.size();
+  voice.play(250);
+  check(voice.out[47] == 0.5f, "and back");
+  check(largest_step(voice.heard) < 0.003f, "without a click");
+  std::vector<float> captured(2 * voice.heard.size());
+  const std::size_t frames = read_first(voice.engine, captured, voice.heard.size());
+  check(frames == voice.heard.size(), "captured");
+  bool recorded_silent = true, recorded_back = true, late = true;
+  for (std::size_t i = 210 * 48; i < unmuted_at; ++i) {
+    recorded_silent = recorded_silent && captured[2 * i + 1] == 0.0f;
+  }
+  for (std::size_t i = unmuted_at + 480; i < frames; ++i) {
+    recorded_back = recorded_back && captured[2 * i + 1] == 0.5f;
+  }
+  for (std::size_t i = unmuted_at; i < unmuted_at + DelayedVoice::kDelayFrames; ++i) {
+    late = late && voice.heard[i] == 0.0f;
+  }
+  check(recorded_silent && recorded_back, "what is recorded is muted in the same 10 ms");
+  check(late, "what was spoken while muted is never heard");
+
+  voice.engine.request_stop();
+  voice.play(20); // faded out; the delay plays on
+  voice.engine.set_muted(true);
+  voice.play(11);
+  check(!voice.engine.finished() && silent(voice.out), "silent while the delay runs out, too");
+}
+
+// A device that was lost and is opened again.
+void test_rearmed_voice_plays_nothing_old() {
+  DelayedVoice voice;
+  voice.play(200);
+  voice.engine.rearm();
+  voice.heard.assign(1, 0.0f);
+  voice.play(100);
+  check(silent(voice.heard), "what the delay held is not played");
+  voice.play(50);
+  check(voice.out[47] == 0.5f && largest_step(voice.heard) < 0.003f, "the voice fades in anew");
+  check(voice.engine.output_delay_frames() == DelayedVoice::kDelayFrames, "as late as before");
+
+  voice.engine.set_output_delay(480); // while no device calls
+  voice.engine.rearm();
+  voice.heard.assign(1, 0.0f);
+  voice.play(10);
+  check(silent(voice.heard) && voice.engine.output_delay_frames() == 480,
+        "a delay that changed meanwhile holds from the first frame on");
+  voice.play(20);
+  check(voice.out[47] == 0.5f && largest_step(voice.heard) < 0.003f, "and fades in");
+
+  voice.engine.set_muted(true); // while no device calls
+  voice.engine.rearm();
+  voice.heard.clear();
+  voice.play(200);
+  check(silent(voice.heard), "muted meanwhile: not a sound");
+  bunraku::LiveEngine& engine = voice.engine;
+  std::vector<float> captured(2 * 48000);
+  std::uint64_t first = 0;
+  const std::size_t frames = engine.read_capture(captured.data(), 48000, &first);
+  bool recorded_silent = first + frames == engine.stats().frames && frames > 200 * 48;
+  for (std::size_t i = frames - 200 * 48; i < frames; ++i) {
+    recorded_silent = recorded_silent && captured[2 * i + 1] == 0.0f;
+  }
+  check(recorded_silent, "nor in the recording");
 }
 
 void test_output_delay() {
@@ -231,7 +395,7 @@ void test_output_delay() {
   play(100);
   check(engine.output_delay_frames() == 480, "as late as it may be, no more");
   std::vector<float> captured(2 * 3200);
-  check(engine.read_capture(captured.data(), 3200) == 3200, "captured");
+  check(read_first(engine, captured, 3200) == 3200, "captured");
   bool late = true;
   for (std::size_t i = 2000; i < 3200; ++i) {
     late = late && std::fabs(all[i] - captured[2 * (i - 480) + 1]) < 1e-6f;
@@ -240,11 +404,7 @@ void test_output_delay() {
   engine.set_output_delay(100);
   play(100);
   check(engine.output_delay_frames() == 100, "a change is taken");
-  float step = 0.0f;
-  for (std::size_t i = 1; i < all.size(); ++i) {
-    step = std::max(step, std::fabs(all[i] - all[i - 1]));
-  }
-  check(step < 0.02f, "and does not click");
+  check(largest_step(all) < 0.02f, "and does not click");
   engine.set_output_delay(480);
   play(100);
   engine.request_stop();
@@ -252,10 +412,7 @@ void test_output_delay() {
   check(!engine.finished() && std::fabs(out[0]) > 1e-4f, "what the delay holds is played");
   play(20);
   check(engine.finished() && out[31] == 0.0f, "then it ends");
-  for (std::size_t i = all.size() - 20 * 32; i < all.size(); ++i) {
-    step = std::max(step, std::fabs(all[i] - all[i - 1]));
-  }
-  check(step < 0.05f, "faded out");
+  check(largest_step(all) < 0.05f, "faded out");
 }
 
 void test_clock_point() {
@@ -340,26 +497,29 @@ void test_histogram() {
 #if BUNRAKU_CAN_GUARD
 void test_audio_thread_is_clean() {
   Doubler stereo{2};
-  bunraku::RingBridge bridge(2, 64, 48000.0);
+  bunraku::RingBridge one_deep(2, 64, 48000.0), two_deep(2, 64, 48000.0, 2);
+  const std::vector<float> result(128, 0.1f);
+  for (std::uint64_t k = 0; k < 4; ++k) { // these arrive, all later ones miss: concealment too
+    one_deep.put(k, result.data());
+    two_deep.put(k, result.data());
+  }
   bunraku::LiveConfig config = config_of(2, 2, 2, 64);
   config.fade_seconds = 0.01;
   config.capture_seconds = 0.05;
   config.most_delay_seconds = 0.1;
-  bunraku::LiveEngine first(config, stereo.as_process(), &bridge);
-  bunraku::LiveEngine second(config, stereo.as_process(), &bridge);
+  bunraku::LiveEngine first(config, stereo.as_process(), &one_deep);
+  bunraku::LiveEngine second(config, stereo.as_process(), &two_deep);
   std::vector<float> in(128, 0.3f), out(128);
   const bunraku::DeviceTimeInfo time{1.0, 1.01, 1.02};
-  const auto play =
-      [&](bunraku::LiveEngine& engine) { // with a bridge that always misses: concealment too
-        for (int i = 0; i < 200; ++i) {
-          engine.set_output_delay(i * 10);
-          engine.set_muted(i % 3 == 0);
-          bunraku::bk_live_callback(in.data(), out.data(), 64, &time, bunraku::kInputOverflow,
-                                    &engine);
-        }
-        engine.request_stop();
-        bunraku::bk_live_callback(in.data(), out.data(), 64, &time, 0, &engine);
-      };
+  const auto play = [&](bunraku::LiveEngine& engine) {
+    for (int i = 0; i < 200; ++i) {
+      engine.set_output_delay(i * 10);
+      engine.set_muted(i % 3 == 0);
+      bunraku::bk_live_callback(in.data(), out.data(), 64, &time, bunraku::kInputOverflow, &engine);
+    }
+    engine.request_stop();
+    bunraku::bk_live_callback(in.data(), out.data(), 64, &time, 0, &engine);
+  };
   using audio_thread_guard::Verdict;
   check(audio_thread_guard::heap_calls_in([] {
           void* volatile block = std::malloc(16);
@@ -390,7 +550,10 @@ int main() {
   test_missed_deadline();
   test_fades_source_and_capture();
   test_stop_request_and_full_capture();
+  test_captured_frames_keep_their_numbers();
   test_mute();
+  test_mute_does_not_wait_for_the_delay();
+  test_rearmed_voice_plays_nothing_old();
   test_output_delay();
   test_clock_point();
   test_paced_device();

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Literal
+from typing import Any, Literal
 
 from bunraku.errors import DeviceError, MissingDependencyError
 
 Direction = Literal["input", "output"]
+
+
+@dataclass(frozen=True)
+class DefaultBuffers:
+    """How much sound a device holds by default, seconds."""
+
+    low_s: float = 0.0
+    high_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -23,12 +31,21 @@ class AudioDevice:
     default_sample_rate_hz: float
     is_default_input: bool
     is_default_output: bool
+    input_buffers: DefaultBuffers = DefaultBuffers()
+    output_buffers: DefaultBuffers = DefaultBuffers()
 
     def channels(self, direction: Direction) -> int:
         return self.input_channels if direction == "input" else self.output_channels
 
     def is_default(self, direction: Direction) -> bool:
         return self.is_default_input if direction == "input" else self.is_default_output
+
+    def buffer_s(self, direction: Direction, wanted: str | float) -> float:
+        """What "low" or "high" means here, in seconds; a time stays what it is."""
+        if not isinstance(wanted, str):
+            return wanted
+        buffers = self.input_buffers if direction == "input" else self.output_buffers
+        return buffers.low_s if wanted == "low" else buffers.high_s
 
 
 def sounddevice_module() -> ModuleType:
@@ -74,9 +91,17 @@ def list_devices(*, refresh: bool = False) -> list[AudioDevice]:
             default_sample_rate_hz=float(device["default_samplerate"]),
             is_default_input=device["index"] == default.get("default_input_device", -1),
             is_default_output=device["index"] == default.get("default_output_device", -1),
+            input_buffers=default_buffers(device, "input"),
+            output_buffers=default_buffers(device, "output"),
         )
         for device in found
     ]
+
+
+def default_buffers(device: dict[str, Any], direction: Direction) -> DefaultBuffers:
+    return DefaultBuffers(
+        *(float(device[f"default_{size}_{direction}_latency"]) for size in ("low", "high"))
+    )
 
 
 def default_host_api(host_apis: tuple[dict[str, object], ...]) -> dict[str, object]:

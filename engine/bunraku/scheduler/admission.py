@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 from bunraku.errors import OverloadError, UserInputError
 from bunraku.scheduler.job import Lane
@@ -48,8 +48,11 @@ class Demand:
 
 @dataclass(frozen=True)
 class Booking:
+    """learnt_ns: what a run at this quality was measured to take, 0 before."""
+
     demand: Demand
     rung: int
+    learnt_ns: int = 0
 
     @property
     def stride(self) -> int:
@@ -61,7 +64,7 @@ class Booking:
 
     @property
     def cost_ns(self) -> int:
-        return self.demand.rung_costs_ns[self.rung] * self.stride
+        return max(self.learnt_ns, self.demand.rung_costs_ns[self.rung] * self.stride)
 
 
 def load_of(bookings: Iterable[Booking]) -> float:
@@ -79,6 +82,10 @@ def load_of(bookings: Iterable[Booking]) -> float:
         rarer = (b.cost_ns for b in by_period[k + 1 :] if b.period_ns > booking.period_ns)
         worst = max(worst, used + max(rarer, default=0) / booking.period_ns)
     return worst
+
+
+Others = Callable[[Lane, str], list[Booking]]
+"""What is booked of a lane by all but one session."""
 
 
 class Admission:
@@ -109,7 +116,7 @@ class Admission:
         """
         with self._lock:
             for rung in range(len(demand.rung_costs_ns)):
-                if self._try(Booking(demand, rung)):
+                if self._try(Booking(demand, rung), self._others):
                     return rung
             raise OverloadError(self._refusal(demand))
 
@@ -125,7 +132,16 @@ class Admission:
             if rung >= now.rung:
                 self._booked[session, lane] = wanted
                 return True
-            return self._try(wanted)
+            return self._try(wanted, self._planned)
+
+    def learn(self, session: str, lane: Lane, rung: int, cost_ns: int) -> None:
+        """A run of this session at that quality takes so long, as measured: whoever comes in is
+        held against it. Those who are in keep to what was planned when they step up again, for a
+        moment's load must not lock the way. Nothing, where the session has another quality now."""
+        with self._lock:
+            now = self._booked.get((session, lane))
+            if now is not None and now.rung == rung:
+                self._booked[session, lane] = replace(now, learnt_ns=cost_ns)
 
     def release(self, session: str) -> None:
         """Free what a session has booked in any lane; nothing where it has nothing."""
@@ -141,23 +157,26 @@ class Admission:
     def _others(self, lane: Lane, session: str) -> list[Booking]:
         return [b for (s, booked), b in self._booked.items() if booked == lane and s != session]
 
+    def _planned(self, lane: Lane, session: str) -> list[Booking]:
+        return [replace(booking, learnt_ns=0) for booking in self._others(lane, session)]
+
     def _share(self, lane: Lane, audio: Iterable[Booking]) -> float:
         if lane == Lane.AUDIO or not self._one_core:
             return self._shares[lane]
         return max(0.0, self._shares[lane] - sum(b.cost_ns / b.period_ns for b in audio))
 
-    def _fits(self, wanted: Booking) -> bool:
+    def _fits(self, wanted: Booking, others: Others) -> bool:
         session, lane = wanted.demand.session, wanted.demand.lane
-        mine = [*self._others(lane, session), wanted]
-        if load_of(mine) > self._share(lane, self._others(Lane.AUDIO, "")):
+        mine = [*others(lane, session), wanted]
+        if load_of(mine) > self._share(lane, others(Lane.AUDIO, "")):
             return False
         if lane == Lane.AUDIO and self._one_core:  # and what video was promised must remain
-            video = self._others(Lane.VIDEO, "")
+            video = others(Lane.VIDEO, "")
             return not video or load_of(video) <= self._share(Lane.VIDEO, mine)
         return True
 
-    def _try(self, wanted: Booking) -> bool:
-        fits = self._fits(wanted)
+    def _try(self, wanted: Booking, others: Others) -> bool:
+        fits = self._fits(wanted, others)
         if fits:
             self._booked[wanted.demand.session, wanted.demand.lane] = wanted
         return fits
@@ -171,7 +190,9 @@ class Admission:
             probe = Demand(
                 demand.session, demand.lane, demand.period_ns, (middle,), strides=(stride,)
             )
-            least, most = (middle, most) if self._fits(Booking(probe, 0)) else (least, middle)
+            least, most = (
+                (middle, most) if self._fits(Booking(probe, 0), self._others) else (least, middle)
+            )
         return least * stride
 
     def _refusal(self, demand: Demand) -> str:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bunraku.errors import UserInputError
-from bunraku.formats.bounded_json import Fields, parse
 from bunraku.scheduler.clock import Clock, MonotonicClock
 
 NS_PER_S = 1_000_000_000
@@ -20,9 +16,6 @@ RECENT_SHARE = 0.9
 MOST_SAMPLES = 1024
 SAMPLES_TO_TRUST = 16
 MOST_KEYS = 4096
-MOST_NAME_CHARACTERS = 200
-MOST_COST_MS = 3_600_000.0
-FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -64,15 +57,11 @@ class CostModel:
     """p99 for each key over the last 8 s, and never less than the last second's 90th percentile.
 
     So a rise is followed within a second, a fall within 8 s, and a lone outlier counts only while
-    there are fewer than 16 samples. prior: costs in ns known from before; used until 16 samples are
-    there. Any threads; it locks, so never the audio callback's.
+    there are fewer than 16 samples. Any threads; it locks, so never the audio callback's.
     """
 
-    def __init__(
-        self, clock: Clock | None = None, prior: Mapping[CostKey, int] | None = None
-    ) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or MonotonicClock()
-        self._prior = dict(prior or {})
         self._samples: OrderedDict[CostKey, Samples] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -89,53 +78,6 @@ class CostModel:
 
     def p99_ns(self, key: CostKey) -> int | None:
         """None where nothing is known of `key`."""
-        prior = self._prior.get(key)
         with self._lock:
             samples = self._samples.get(key)
-            if samples is None or (prior is not None and len(samples.timed) < SAMPLES_TO_TRUST):
-                return prior
-            return samples.p99_ns()
-
-    def to_json(self) -> str:
-        """What is known now, for `from_json` of a later run."""
-        known = {**self._prior, **{key: self.p99_ns(key) for key in list(self._samples)}}
-        costs = [
-            {
-                "task": key.task,
-                "size": list(key.size),
-                "device": key.device,
-                "p99_ms": round((cost_ns or 0) / 1e6, 6),
-            }
-            for key, cost_ns in list(known.items())[-MOST_KEYS:]
-        ]
-        return json.dumps({"format": FORMAT, "costs": costs}, indent=1)
-
-    @classmethod
-    def from_json(cls, text: str, clock: Clock | None = None) -> CostModel:
-        """A model with the saved costs as its prior. Raises ModelFormatError or UserInputError."""
-        top = parse(text.encode())
-        if top.integer("format") != FORMAT:
-            raise UserInputError(
-                f"the saved costs have format {top.integer('format')}: this release reads {FORMAT};"
-                " delete the file, costs are measured anew"
-            )
-        entries = list(top.objects("costs"))
-        if len(entries) > MOST_KEYS:
-            raise UserInputError(
-                f"{len(entries)} saved costs: use up to {MOST_KEYS}; delete the file, costs are"
-                " measured anew"
-            )
-        return cls(clock, dict(map(_read_cost, entries)))
-
-
-def _read_cost(entry: Fields) -> tuple[CostKey, int]:
-    cost_ms = entry.number("p99_ms")
-    key = CostKey(entry.text("task"), tuple(entry.integers("size")), entry.text("device"))
-    if not 0.0 <= cost_ms <= MOST_COST_MS:
-        raise UserInputError(f"{entry.where('p99_ms')} is {cost_ms:g}: use 0 to {MOST_COST_MS:g}")
-    if max(len(key.task), len(key.device)) > MOST_NAME_CHARACTERS or len(key.size) > 8:
-        raise UserInputError(
-            f"{entry.where('task')} is too long: use up to {MOST_NAME_CHARACTERS} characters and"
-            " 8 sizes"
-        )
-    return key, round(cost_ms * 1e6)
+            return None if samples is None else samples.p99_ns()

@@ -28,6 +28,8 @@ class Bridge(Protocol):
     @property
     def block_frames(self) -> int: ...
     @property
+    def latency_frames(self) -> int: ...
+    @property
     def sample_rate_hz(self) -> float: ...
     def take(self, timeout_s: float) -> tuple[int, Block] | None: ...
     def put(self, sequence: int, block: Block) -> bool: ...
@@ -60,11 +62,11 @@ class JobSource(Protocol):
 class BlockSource:
     """Blocks of `bridge` become jobs that run `process` and put the result back.
 
-    process: float32 `[channels, frames]` to the same shape. A block is due one period after its
-    arrival, when the audio thread will play what became of it. The ring does not say when a block
-    arrived, only that it is there: the arrival is the moment it was seen, or one period after the
-    arrival before it where that is earlier, because the thread may have been busy elsewhere. Once
-    `process` has failed no more blocks are taken, and the bridge conceals.
+    process: float32 `[channels, frames]` to the same shape. A block is due the bridge's latency
+    after its arrival, when the audio thread will play what became of it. The ring does not say when
+    a block arrived, only that it is there: the arrival is the moment it was seen, or one period
+    after the arrival before it where that is earlier, because the thread may have been busy
+    elsewhere. Once `process` has failed no more blocks are taken, and the bridge conceals.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class BlockSource:
         self._on_error = on_error
         self._cost_key = CostKey(task, (bridge.channels, bridge.block_frames))
         self._period_ns = round(NS_PER_S * bridge.block_frames / bridge.sample_rate_hz)
+        self._latency_ns = round(NS_PER_S * bridge.latency_frames / bridge.sample_rate_hz)
         self._last: tuple[int, int] | None = None  # sequence and arrival of the newest block seen
         self._out = False
         self._overruns = 0
@@ -117,7 +120,7 @@ class BlockSource:
         return Job(
             session=self.session,
             lane=Lane.AUDIO,
-            deadline_ns=arrival_ns + self._period_ns,
+            deadline_ns=arrival_ns + self._latency_ns,
             cost_key=self._cost_key,
             run=lambda: self._run(sequence, block),
             on_error=self._on_error,

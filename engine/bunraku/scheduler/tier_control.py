@@ -104,11 +104,6 @@ class TierControl:
             self._note_calm(now_ns)
         return self.rung
 
-    def replan(self, costs_ns: Sequence[int]) -> None:
-        """Newly measured costs; as many as before."""
-        assert len(costs_ns) == self.rungs
-        self._costs_ns = [max(1, cost) for cost in costs_ns]
-
     # ---- down -----------------------------------------------------------------------------------
 
     def _note_trouble(self, now_ns: int) -> None:

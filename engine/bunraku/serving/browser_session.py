@@ -79,7 +79,7 @@ class BrowserSession:
         name = f"browser {next(_numbers)}"
         voice = BrowserVoice(
             load_model(NOTHING_YET.voice.model),
-            executor=self._scheduler.executor,
+            scheduler=self._scheduler,
             name=f"{name} voice",
             clock=self._clock,
             on_block=self._metrics.count_block,

@@ -13,9 +13,10 @@ from bunraku import _native
 from bunraku.effects.audio.python_effect import AudioEffect, open_effect
 from bunraku.errors import OverloadError, UserInputError
 from bunraku.io.audio_files import Samples
+from bunraku.scheduler.admission import Demand
 from bunraku.scheduler.cost_model import CostKey
-from bunraku.scheduler.executor import Executor
 from bunraku.scheduler.job import Job, Lane
+from bunraku.scheduler.process_scheduler import ProcessScheduler
 from bunraku.serving.audio_message import AudioMessage
 from bunraku.serving.browser_clock import BrowserClock
 from bunraku.serving.limits import MOST_AUDIO_FRAMES
@@ -23,12 +24,13 @@ from bunraku.serving.recent_latency import RecentLatency
 from bunraku.serving.voice_figures import VoiceFigures
 from bunraku.session.audio_clock import AudioClock
 from bunraku.session.performance import TakeVoice
+from bunraku.session.voice_cost import effects_cost_ns, least_ns
 from bunraku.streaming.audio_block import NS_PER_S
 
 CROSSFADE_S = 0.03
 SWAP_TIMEOUT_S = 0.5
 SEQUENCES = 1 << 32
-USUAL_RATE_HZ = 48_000
+USUAL_RATE_HZ, USUAL_BLOCK_FRAMES = 48_000, 256
 
 OnBlock = Callable[[int, bool], None]
 """(nanoseconds that a block took, whether that is longer than the block lasts)."""
@@ -37,7 +39,8 @@ OnBlock = Callable[[int, bool], None]
 class BrowserVoice:
     """A `PerformedVoice`; `process` runs on the scheduler's audio thread, all else from any.
 
-    name: unique in the process. clock: what the browser's times mean here.
+    name: unique in the process. clock: what the browser's times mean here. Raises OverloadError
+    when the audio thread has no room for one more.
     """
 
     channels = 1
@@ -46,14 +49,14 @@ class BrowserVoice:
         self,
         model: _native.Model,
         *,
-        executor: Executor,
+        scheduler: ProcessScheduler,
         name: str,
         clock: BrowserClock,
         on_block: OnBlock = lambda spent_ns, missed: None,
     ) -> None:
         self.model = model
         self.closed = False
-        self._executor = executor
+        self._scheduler = scheduler
         self._name = name
         self._browser_clock = clock
         self._on_block = on_block
@@ -69,6 +72,7 @@ class BrowserVoice:
         self._rate_hz = 0
         self._frames = self._blocks = self._misses = self._lost = self._block_frames = 0
         self._expected = 0
+        self.admit(model, [])
 
     # ---- blocks ---------------------------------------------------------------------------------
 
@@ -87,7 +91,7 @@ class BrowserVoice:
             on_error=answer.set_exception,
             payload=answer,
         )
-        dropped = self._executor.submit(job)
+        dropped = self._scheduler.executor.submit(job)
         if dropped is not None and isinstance(dropped.payload, Future):
             dropped.payload.set_exception(OverloadError("the voice has no time, or has ended"))
         return answer
@@ -148,7 +152,8 @@ class BrowserVoice:
     def close(self) -> None:
         """What is still to be processed is refused. Idempotent."""
         self.closed = True
-        self._executor.forget(self._name)
+        self._scheduler.executor.forget(self._name)
+        self._scheduler.admission.release(self._name)
 
     def _count_gap(self, message: AudioMessage) -> None:
         gap = (message.sequence - self._expected) % SEQUENCES
@@ -191,6 +196,21 @@ class BrowserVoice:
     def sample_rate_hz(self) -> int | None:
         """None before the first block."""
         return self._rate_hz or None
+
+    def admit(self, model: _native.Model, python_effects: Sequence[AudioEffect]) -> None:
+        """Book what blocks through these would cost, whichever rate and size they turn out to have:
+        those of the page count. Raises OverloadError."""
+        scratch = _native.Stream(
+            model,
+            channels=1,
+            sample_rate_hz=float(USUAL_RATE_HZ),
+            max_block_frames=USUAL_BLOCK_FRAMES,
+        )
+        cost_ns = least_ns(scratch.process, 1, USUAL_BLOCK_FRAMES)
+        cost_ns += effects_cost_ns(python_effects, USUAL_BLOCK_FRAMES) if python_effects else 0
+        period_ns = NS_PER_S * USUAL_BLOCK_FRAMES // USUAL_RATE_HZ
+        demand = Demand(self._name, Lane.AUDIO, period_ns, (cost_ns,))
+        self._scheduler.admission.admit(demand)
 
     def swap(self, model: _native.Model) -> None:
         """Crossfade to another model. Where no sound comes that could fade, the next begins with

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from bunraku import _native
 from bunraku.errors import DeviceError
+from bunraku.io.audio_bursts import blocks_in_a_row
 from bunraku.io.audio_devices import AudioDevice, Direction, choose_device, list_devices
 from bunraku.io.audio_stream import DeviceLatency, DeviceStream
 from bunraku.session.endpoints import DeviceBuffer, DeviceEndpoint
@@ -69,6 +70,24 @@ class DeviceLink:
         device = self._output or self._input
         assert device is not None, "a link has an input, an output or both"
         return round(device.default_sample_rate_hz)
+
+    def blocks_in_a_row(self, sample_rate_hz: int) -> int:
+        """How many blocks the device calls for at once, before the next pause."""
+        sides: list[tuple[AudioDevice | None, Direction]] = [
+            (self._input, "input"),
+            (self._output, "output"),
+        ]
+        return max(
+            blocks_in_a_row(
+                device,
+                direction,
+                block_frames=self._block_frames,
+                sample_rate_hz=sample_rate_hz,
+                buffer=self._device_buffer,
+            )
+            for device, direction in sides
+            if device is not None
+        )
 
     @property
     def connected(self) -> bool:

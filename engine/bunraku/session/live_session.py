@@ -38,6 +38,7 @@ from bunraku.session.live_report import (
 )
 from bunraku.session.recorder import Recorder, TakeOutput
 from bunraku.session.running import Running
+from bunraku.session.voice_cost import effects_cost_ns
 
 ModelLike = str | Path | bytes | _native.Model
 
@@ -57,7 +58,8 @@ class LiveSession(Running):
         (`real_time`) or run as fast as it goes, and a device source is only recorded.
     channels: voices; a mono voice hears the mean of the device's channels.
     python_effects: names of effects, or effects made with this session's rate and channels. They
-        run on a worker thread, one block later.
+        run on a worker thread, one block later, or as many as the device calls for at once.
+    bridge_depth_blocks: how many blocks later; None: as the device calls, so far as that is known.
     seconds: how long to play; None: to the end of the file, or until stopped.
     record_to: an audio file for the output. keep_seconds: how much input and output `kept()` holds.
     take_output: is given the output as it was played, from a thread that may wait.
@@ -81,6 +83,7 @@ class LiveSession(Running):
         channels: int = 1,
         size: float = 1.0,
         python_effects: Sequence[str | AudioEffect] = (),
+        bridge_depth_blocks: int | None = None,
         seconds: float | None = None,
         record_to: str | Path | None = None,
         overwrite: bool = False,
@@ -95,6 +98,7 @@ class LiveSession(Running):
     ) -> None:
         check_settings(block_frames, sample_rate_hz, seconds)
         check_device_buffer(device_buffer)
+        check_bridge_depth(bridge_depth_blocks)
         self.block_frames = block_frames
         self.channels = channels
         self._source = source if source is not None else DeviceEndpoint()
@@ -129,8 +133,14 @@ class LiveSession(Running):
         self._bridge: _native.RingBridge | None = None
         self._worker: BlockWorker | None = None
         if self._effects:
-            self._bridge = _native.RingBridge(channels, block_frames, float(self.sample_rate_hz))
-            self._worker = BlockWorker(self._bridge, self._run_effects)
+            self._bridge = _native.RingBridge(
+                channels,
+                block_frames,
+                float(self.sample_rate_hz),
+                bridge_depth_blocks or self._known_bridge_depth(),
+            )
+            cost_ns = effects_cost_ns(self._effects, block_frames)
+            self._worker = BlockWorker(self._bridge, self._run_effects, cost_ns=cost_ns)
         recorded = bool(record_to) or keep_seconds > 0 or take_output is not None
         self._engine = _native.LiveEngine(
             self._stream,
@@ -197,6 +207,13 @@ class LiveSession(Running):
             for effect in wanted
         ]
 
+    def _known_bridge_depth(self) -> int:
+        """Blocks: one where the calls come evenly, a whole row where they come in rows."""
+        if self._link is None:
+            return 1
+        in_a_row = self._link.blocks_in_a_row(self.sample_rate_hz)
+        return min(in_a_row, _native.RingBridge.MOST_DEPTH_BLOCKS)
+
     def _run_effects(self, block: Block) -> Block:
         """On the worker's thread. After an exchange one block fades from the old to the new."""
         effects, before = self._effects, self._heard_effects
@@ -218,7 +235,8 @@ class LiveSession(Running):
     # ---- running --------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin to play. Once; a stopped session is not started again."""
+        """Begin to play. Once; a stopped session is not started again. Raises OverloadError when
+        its effects written in Python cannot be kept beside what runs, and what a device raises."""
         assert not self._started, "a session starts once"
         self._started = True
         if self._worker is not None:
@@ -262,10 +280,14 @@ class LiveSession(Running):
                 f"an effect written in Python failed ({names}): {self._worker.error!r};"
                 " correct it or leave it out"
             ) from self._worker.error
-        if self._recorder is not None and self._recorder.error is not None:
-            raise self._recorder.error
+        self.check_recording()
         if self._link is not None and not self._engine.finished:
             self._link.check(self._engine, self.sample_rate_hz)
+
+    def check_recording(self) -> None:
+        """Raises what ended the recording. Also after `stop`, which writes its rest."""
+        if self._recorder is not None and self._recorder.error is not None:
+            raise self._recorder.error
 
     @property
     def running(self) -> bool:
@@ -326,6 +348,12 @@ class LiveSession(Running):
         """Whether there is a worker for them: only a session that began with some has one."""
         return self._bridge is not None
 
+    def admit(self, model: _native.Model, python_effects: Sequence[AudioEffect]) -> None:
+        """Book what the effects would cost the scheduler; the model runs in the device's own
+        callback. Raises OverloadError."""
+        if self._worker is not None and python_effects:
+            self._worker.book(effects_cost_ns(python_effects, self.block_frames))
+
     def open_python_effects(self, names: Sequence[str]) -> list[AudioEffect]:
         """Effects made for this session's rate and channels, for `set_python_effects`. Raises
         UserInputError for an unknown name, or when the session began without any."""
@@ -369,7 +397,7 @@ class LiveSession(Running):
         """The delays that the chain, the bridge and the Python effects declare."""
         return DeclaredLatency(
             chain_frames=self._stream.latency_frames,
-            bridge_frames=self.block_frames if self._bridge is not None else 0,
+            bridge_frames=self._bridge.latency_frames if self._bridge is not None else 0,
             effects_frames=sum(effect.latency_frames for effect in self._effects),
         )
 
@@ -433,6 +461,13 @@ def check_settings(block_frames: int, sample_rate_hz: int | None, seconds: float
         )
     if seconds is not None and not 0.0 < seconds < 1e6:
         raise UserInputError(f"seconds is {seconds:g}: use more than 0 and less than a million")
+
+
+def check_bridge_depth(wanted: int | None) -> None:
+    """Raises UserInputError for a number out of range."""
+    most = _native.RingBridge.MOST_DEPTH_BLOCKS
+    if wanted is not None and not 1 <= wanted <= most:
+        raise UserInputError(f"bridge_depth_blocks is {wanted}: use 1 to {most}, or leave it out")
 
 
 def check_device_buffer(wanted: DeviceBuffer) -> None:

@@ -12,7 +12,11 @@ from bunraku.session.video_session import VideoSession
 
 
 class PerformedVoice(Protocol):
-    """A voice that plays. Each of these is heard without a click, from any thread."""
+    """A voice that plays. What is changed is heard without a click; any thread.
+
+    `admit` before `swap` and `set_python_effects`: books what they would cost the scheduler. Raises
+    OverloadError with numbers, and then nothing has changed.
+    """
 
     @property
     def model(self) -> _native.Model:
@@ -25,6 +29,7 @@ class PerformedVoice(Protocol):
     def sample_rate_hz(self) -> int | None:
         """None before the first sound."""
 
+    def admit(self, model: _native.Model, python_effects: Sequence[AudioEffect]) -> None: ...
     def swap(self, model: _native.Model) -> None: ...
     def set_param(self, param: str, value: float) -> None: ...
     def set_muted(self, muted: bool) -> None: ...

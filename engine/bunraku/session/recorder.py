@@ -5,10 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from bunraku.io.audio_files import AudioFileWriter, Samples
 
@@ -16,7 +15,8 @@ CHUNK_FRAMES = 8192
 PAUSE_S = 0.02
 
 TakeOutput = Callable[[int, Samples], None]
-"""(number of the first frame, output `[frames, channels]`), from the recorder's thread."""
+"""(number of the first frame, output `[frames, channels]`), from the recorder's thread. Frames that
+were lost are left out; the numbers go on behind them."""
 
 
 class Capture(Protocol):
@@ -24,14 +24,14 @@ class Capture(Protocol):
 
     @property
     def channels(self) -> int: ...
-    def read_capture(self, most_frames: int) -> npt.NDArray[np.float32]: ...
-    def stats(self) -> dict[str, Any]: ...
+    def read_capture(self, most_frames: int) -> tuple[int, Samples]: ...
 
 
 class Recorder:
     """Writes the engine's output to `path` (if any), keeps the first `keep_seconds` of input and
     output in memory for a picture, and hands the output to `take_output`. The engine's ring counts
-    what does not fit; nothing blocks."""
+    what does not fit; nothing blocks. File and memory are silent where frames were lost, so that
+    what follows stands where it was played."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Recorder:
     ) -> None:
         self._engine = engine
         self._take_output = take_output
-        self._read_frames = 0
+        self._next_frame = 0
         self._channels = engine.channels
         self._writer = None
         if path is not None:
@@ -86,15 +86,24 @@ class Recorder:
             self.error = error
 
     def _drain(self) -> int:
-        frames = self._engine.read_capture(CHUNK_FRAMES)
+        first_frame, frames = self._engine.read_capture(CHUNK_FRAMES)
         if len(frames) > 0:
             if self._take_output is not None:
-                lost = int(self._engine.stats()["capture_dropped_frames"])
-                self._take_output(self._read_frames + lost, frames[:, self._channels :])
-            self._read_frames += len(frames)
-            if self._writer is not None:
-                self._writer.write(frames[:, self._channels :])
-            if self._keep_frames > 0:
-                self._kept.append(frames[: self._keep_frames].copy())
-                self._keep_frames -= len(self._kept[-1])
+                self._take_output(first_frame, frames[:, self._channels :])
+            self._fill_to(first_frame)
+            self._keep(frames)
         return len(frames)
+
+    def _fill_to(self, frame: int) -> None:
+        """Silence for what was lost."""
+        while self._next_frame < frame:
+            missing = min(frame - self._next_frame, CHUNK_FRAMES)
+            self._keep(np.zeros((missing, 2 * self._channels), np.float32))
+
+    def _keep(self, frames: Samples) -> None:
+        self._next_frame += len(frames)
+        if self._writer is not None:
+            self._writer.write(frames[:, self._channels :])
+        if self._keep_frames > 0:
+            self._kept.append(frames[: self._keep_frames].copy())
+            self._keep_frames -= len(self._kept[-1])

@@ -135,7 +135,7 @@ class Bridge extends AudioWorkletProcessor {
     const at = (share) =>
       ordered.length ? (1e3 * ordered[Math.min(ordered.length - 1, Math.floor(share * ordered.length))]) / sampleRate : 0;
     this.port.postMessage({
-      count: ordered.length, p50: at(0.5), p99: at(0.99), gaps: this.gaps,
+      count: ordered.length, p50: at(0.5), p95: at(0.95), p99: at(0.99), gaps: this.gaps,
       thrownMs: (1e3 * this.thrown) / sampleRate, targetMs: (1e3 * this.target) / sampleRate,
     });
     this.trips = [];

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from bunraku import _native
 from bunraku.effects.audio.native_model import load_model, pack_names
 from bunraku.errors import BunrakuError, UserInputError
 from bunraku.formats.control_action import (
@@ -247,7 +246,7 @@ class ControlDesk:
         change_voice = None
         if self._voice is not None and wanted.voice is not None:
             model = load_model(model_of(wanted.voice.model, path))
-            change_voice = self._opened_voice(model, wanted.voice.model, wanted.voice.effects)
+            change_voice = self._voice.prepare(model, wanted.voice.model, wanted.voice.effects)
         if self._rack is not None and wanted.picture is not None:
             self._rack.exchange(wanted.picture, path)
         if change_voice is not None:
@@ -266,12 +265,4 @@ class ControlDesk:
                 )
             model = load_model(wanted.model)
         effects = voice.effects if wanted.effects is None else wanted.effects
-        self._opened_voice(model, wanted.model, effects)()
-
-    def _opened_voice(
-        self, model: _native.Model, name: str, effects: Sequence[str]
-    ) -> Callable[[], None]:
-        """All that can go wrong goes wrong here; what is returned makes it heard."""
-        voice = self._the_voice()
-        opened = voice.open_effects(effects)
-        return lambda: voice.change(model, name, effects, opened)
+        voice.prepare(model, wanted.model, effects)()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from bunraku import _native
-from bunraku.effects.audio.python_effect import AudioEffect
 from bunraku.errors import UserInputError
 from bunraku.formats.control_action import Switch, finite
 from bunraku.session.performed import PerformedVoice
@@ -27,24 +26,23 @@ class VoiceSwitch:
     def model(self) -> _native.Model:
         return self._voice.model
 
-    def open_effects(self, names: Sequence[str]) -> list[AudioEffect] | None:
-        """For `change`, before anything else is changed; None: they are what plays. Raises
-        UserInputError."""
-        return None if tuple(names) == self.effects else self._voice.open_python_effects(names)
+    def prepare(
+        self, model: _native.Model, name: str, effects: Sequence[str]
+    ) -> Callable[[], None]:
+        """What can go wrong goes wrong here: raises UserInputError and OverloadError. What is
+        returned makes model and effects heard, the model by a crossfade and with its parameters as
+        it has them. name: what it is called."""
+        opened = self._voice.open_python_effects(effects)
+        self._voice.admit(model, opened)
 
-    def change(
-        self,
-        model: _native.Model,
-        name: str,
-        effects: Sequence[str],
-        opened: list[AudioEffect] | None,
-    ) -> None:
-        """Crossfade to `model` with its parameters as it has them. opened: `effects`, or None."""
-        if model is not self.model:
-            self._voice.swap(model)
-        if opened is not None:
-            self._voice.set_python_effects(opened)
-        self.name, self.effects = name, tuple(effects)
+        def change() -> None:
+            if model is not self.model:
+                self._voice.swap(model)
+            if tuple(effects) != self.effects:
+                self._voice.set_python_effects(opened)
+            self.name, self.effects = name, tuple(effects)
+
+        return change
 
     def mute(self, to: Switch) -> bool:
         """Whether the voice is muted now."""

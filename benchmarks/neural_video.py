@@ -1,11 +1,14 @@
 """The `neural` video effect on one thread: every backend at hand at every tier, and the teacher.
 
-    python benchmarks/neural_video.py [--frames 200] [--seconds 8] [--out FILE]
+    python benchmarks/neural_video.py [--frames 200] [--seconds 8] [--batch] [--out FILE]
 
 A frame of 640x480 goes through the whole effect: resize, network, back to the frame, blend. CPU
 time is that of all threads of the process: on a busy machine the wall clock says how long a frame
 took, the CPU time what it cost. Beside them the network alone, and each backend's distance from
 PyTorch in float32.
+
+--batch: instead, the network alone on 1, 2 and 4 pictures in one call, by turns; milliseconds for
+each picture. With PyTorch on a GPU the whole way of the frames.
 """
 
 from __future__ import annotations
@@ -16,12 +19,16 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 RESULTS = Path(__file__).parent / "results" / "neural_video.json"
+BATCH_RESULTS = RESULTS.with_name("neural_batch.json")
+BATCHES, BATCH_SIDES = (1, 2, 4), (256, 128)
 HEIGHT, WIDTH = 480, 640
 WARM_UP_FRAMES = 10
 CASES = (
@@ -130,6 +137,83 @@ def teacher(seconds: float) -> dict[str, Any]:
     return {"backend": "teacher, 480x480", **timed(lambda: watercolour(view), 20, seconds)}
 
 
+def batch_calls(side: int) -> dict[tuple[str, int], Callable[[], Any]]:
+    """By the backend's words and the number of pictures."""
+    import torch
+    from bunraku.effects.video.neural_backend import Wish
+    from bunraku.effects.video.neural_backends import installed, make_backend
+    from bunraku.effects.video.neural_model import ModelFacts, onnx_facts
+    from bunraku.effects.video.neural_regions import whole
+    from bunraku.weights import looks
+
+    facts = onnx_facts(looks.find("watercolour", ".onnx"), "auto")
+    planes = np.random.default_rng(0).uniform(-1, 1, (max(BATCHES), 3, side, side))
+    planes, pixels = planes.astype(np.float32), picture()[:side, :side].copy()
+    calls: dict[tuple[str, int], Callable[[], Any]] = {}
+    for precision in ("bfloat16", "float32") if "openvino" in installed() else ():
+        backend: Any = make_backend("openvino", facts, Wish(precision=precision, device="cpu"))
+        for count in BATCHES:
+            model = backend._core.read_model(model=facts.data)
+            model.reshape([count, 3, side, side])
+            request = backend._core.compile_model(model, "CPU", backend._options)
+            infer = request.create_infer_request().infer
+            calls[backend.says, count] = partial(infer, [planes[:count]], share_inputs=True)
+    if "onnxruntime" in installed():
+        backend = make_backend("onnxruntime", of_any_batch(facts), Wish(device="cpu"))
+        calls |= {(backend.says, n): partial(backend.infer, planes[:n]) for n in BATCHES}
+    weights = ModelFacts(looks.find("watercolour", ".safetensors"), "-1..1")
+    for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
+        backend = make_backend("torch", weights, Wish(device=device))
+        for count in BATCHES:
+            frames = [(pixels, whole(1.0))] * count
+            given = torch.from_numpy(planes[:count]).to(memory_format=torch.channels_last)
+            network = partial(torch.inference_mode()(backend._player.model), given)
+            whole_way = partial(backend.show_all, frames, (side, side))
+            calls[backend.says, count] = whole_way if device == "cuda" else network
+    return calls
+
+
+def of_any_batch(facts: Any) -> Any:
+    """The same network; the bundled file says one picture a call."""
+    import onnx
+
+    model = onnx.load_from_string(facts.data)
+    for value in (model.graph.input[0], model.graph.output[0]):
+        value.type.tensor_type.shape.dim[0].dim_param = "n"
+    return replace(facts, data=model.SerializeToString())
+
+
+def batches(rounds: int, seconds: float) -> list[dict[str, Any]]:
+    rows = []
+    for side in BATCH_SIDES:
+        calls = batch_calls(side)
+        spent: dict[tuple[str, int], list[tuple[float, float]]] = {key: [] for key in calls}
+        for run in calls.values():
+            for _ in range(3):
+                run()
+        began = time.perf_counter()
+        for k in range(rounds):
+            if k >= 30 and time.perf_counter() - began > seconds * len(calls):
+                break
+            for key, run in calls.items():
+                start, start_cpu = time.perf_counter(), time.process_time()
+                run()
+                cpu, wall = time.process_time() - start_cpu, time.perf_counter() - start
+                spent[key].append((1e3 * wall / key[1], 1e3 * cpu / key[1]))
+        for (says, count), times in spent.items():
+            wall_ms, cpu_ms = np.median(times, axis=0)
+            alone_wall_ms, alone_cpu_ms = np.median(spent[says, 1], axis=0)
+            row = {
+                "backend": says, "side": side, "pictures": count, "calls": len(times),
+                "wall_p50_ms": round(wall_ms, 2), "cpu_p50_ms": round(cpu_ms, 2),
+                "wall_of_alone": round(wall_ms / alone_wall_ms, 3),
+                "cpu_of_alone": round(cpu_ms / alone_cpu_ms, 3),
+            }  # fmt: skip
+            rows.append(row)
+            print(json.dumps(row), flush=True)
+    return rows
+
+
 def main() -> None:
     import cv2
     import torch
@@ -139,23 +223,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--frames", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=8.0, help="at most, for each figure")
-    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--batch", action="store_true", help="pictures in one call instead")
+    parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
+    out = arguments.out or (BATCH_RESULTS if arguments.batch else RESULTS)
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     rows: list[dict[str, Any]] = []
-    for backend, precision in CASES:
-        if backend in installed():
-            rows += measure(backend, precision, arguments.frames, arguments.seconds)
-    rows.append(teacher(arguments.seconds))
+    if arguments.batch:
+        rows = batches(arguments.frames, arguments.seconds)
+    else:
+        for backend, precision in CASES:
+            if backend in installed():
+                rows += measure(backend, precision, arguments.frames, arguments.seconds)
+        rows.append(teacher(arguments.seconds))
     report = {
         "machine": machine_name(),
         "load_average": [round(value, 2) for value in os.getloadavg()],
-        "frame": f"{WIDTH}x{HEIGHT}",
+        **({} if arguments.batch else {"frame": f"{WIDTH}x{HEIGHT}"}),
         "rows": rows,
     }
-    arguments.out.write_text(json.dumps(report, indent=1) + "\n")
-    sys.stdout.write(f"{arguments.out}\n")
+    out.write_text(json.dumps(report, indent=1) + "\n")
+    sys.stdout.write(f"{out}\n")
 
 
 if __name__ == "__main__":

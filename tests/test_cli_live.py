@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from bunraku.cli import main
+from bunraku.errors import UserInputError
 from gain_models import gain_bytes, resampling_bytes
 
 pytest.importorskip("typer")
@@ -159,6 +160,45 @@ def test_errors_are_one_line(
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ("--model radio", "--model"),
+        ("--input usb --output none", "--input, --output"),
+        ("--source voice.wav --loop --fast", "--source, --loop, --fast"),
+        ("--block 256", "--block"),  # what it would be anyhow
+        ("--rate 48000 --channels 2 --size 0.5", "--rate, --channels, --size"),
+        ("--effect noise_gate", "--effect"),
+        ("--no-reconnect", "--no-reconnect"),
+        ("--demo", "--demo"),
+    ],
+)
+def test_what_a_preset_says_is_not_said_again(
+    folder: Path, capsys: pytest.CaptureFixture[str], options: str, named: str
+) -> None:
+    code, _, err = run(capsys, "live", "natural", *options.split())
+    assert code == 2
+    assert f"a preset says this itself: leave out {named}, or change the preset" in err
+
+
+def test_what_goes_with_a_preset_reaches_it(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+
+    def opening(preset: Any, path: Any, wanted: Any, **others: Any) -> None:
+        seen.append(wanted)
+        raise UserInputError("far enough")
+
+    monkeypatch.setattr("bunraku.session.open_performance.open_performance", opening)
+    options = ("--buffer", "15", "--seconds", "2", "--out", "take.mp4", "--force", "--json")
+    _, _, err = run(capsys, "live", "natural", *options)
+    assert "far enough" in err
+    (wanted,) = seen
+    assert wanted.device_buffer == pytest.approx(0.015)
+    assert (wanted.seconds, wanted.record_to, wanted.overwrite) == (2.0, Path("take.mp4"), True)
+
+
 def test_a_wrong_demo_is_refused(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -254,3 +294,22 @@ def test_an_interrupted_render_leaves_nothing(folder: Path, number: signal.Signa
     assert renderer.returncode == 130, err
     assert "Traceback" not in err
     assert sorted(path.name for path in folder.iterdir()) == names
+
+
+def test_a_recording_that_fails_at_its_very_end_fails_the_command(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bunraku.errors import MediaError
+    from bunraku.session.recorder import Recorder
+
+    stop = Recorder.stop
+
+    def stop_on_a_full_disk(recorder: Recorder) -> None:
+        stop(recorder)
+        recorder.error = MediaError("out.wav: writing failed; is the disk full?")
+
+    monkeypatch.setattr(Recorder, "stop", stop_on_a_full_disk)
+    source = ("--source", "voice.wav", "--fast")
+    code, _, err = run(capsys, "live", "-m", "gain.bnk", *source, "--out", "out.wav")
+    assert code == 2
+    assert "is the disk full?" in err

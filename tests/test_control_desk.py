@@ -124,6 +124,19 @@ def test_next_and_previous_go_round(tmp_path: Path) -> None:
             assert desk.state().preset == name, said
 
 
+def test_a_preset_that_does_not_fit_does_not_bar_the_way(tmp_path: Path) -> None:
+    path = write_presets(tmp_path, picture=False)
+    other = (tmp_path / "loud.toml").read_text().replace("loop = true", "loop = false")
+    (tmp_path / "middle.toml").write_text(other)
+    with desk_of(path) as (desk, _, said):
+        assert desk.state().presets == ("loud", "middle", "quiet")
+        do(desk, "next preset")
+        assert desk.state().preset == "quiet", said
+        (tmp_path / "loud.toml").write_text(other)
+        do(desk, "next preset")
+        assert "another voice.source" in said[-1]
+
+
 @pytest.mark.parametrize(
     ("before", "after", "names"),
     [
@@ -378,12 +391,13 @@ def test_a_chain_arranged_by_hand_keeps_files_and_settings(tmp_path: Path) -> No
         assert performance.picture is not None
         picture = performance.picture
         assert desk.state().preset == "loud"
+        (first,) = desk.state().effects
         do(
             desk,
             Arrange(
                 (
                     PlacedEffect("anonymise", {"style": "mosaic"}, on=False),
-                    PlacedEffect("colour_look", {"strength": 0.5}, kept="colour_look"),
+                    PlacedEffect("colour_look", {"strength": 0.5}, kept=first.key),
                     PlacedEffect("colour_look", {"look": "cinema"}),
                 )
             ),
@@ -401,8 +415,9 @@ def test_a_chain_arranged_by_hand_keeps_files_and_settings(tmp_path: Path) -> No
         do(desk, Arrange((PlacedEffect("colour_look", {"strength": 9.0}),)))
         assert "less than or equal to 1" in said[-1]
         assert desk.state().effects == slots, "what is wrong changes nothing"
-        do(desk, Arrange((PlacedEffect("blur", {}, kept="nothing"),)))
-        assert "nothing" in said[-1]
+        assert slots[1].key == first.key
+        do(desk, Arrange((PlacedEffect("colour_look", {}, kept=10**9),)))
+        assert "no longer in the chain" in said[-1]
         do(desk, "preset quiet")
         assert desk.state().preset == "quiet"
         assert list(picture.effects) == ["colour_look"]

@@ -95,6 +95,15 @@ def test_torch_stays_in_its_rooms(path: Path) -> None:
     assert not heavy, f"{relative} imports {heavy}"
 
 
+@pytest.mark.parametrize("path", python_files(), ids=lambda p: str(p.relative_to(ENGINE)))
+def test_opencv_comes_from_packages(path: Path) -> None:
+    """There it gets one thread, and one that is missing an error with the remedy. Training has a
+    machine to itself."""
+    if room_of(path) != "training":
+        assert "cv2" not in {name.split(".")[0] for name in imported_modules(path)}
+        assert path.name == "packages.py" or "setNumThreads" not in path.read_text()
+
+
 def test_native_core_knows_neither_python_nor_torch() -> None:
     for path in [*(CSRC / "core").iterdir(), *(CSRC / "capi").iterdir()]:
         text = path.read_text()

@@ -150,6 +150,20 @@ def test_frames_that_are_not_read_are_counted() -> None:
     sink.stop()
 
 
+def test_made_up_frames_are_no_arrivals(clock: FakeTime) -> None:
+    """Two captured frames of three arrive, with one made up between them that has the code of one
+    of them."""
+    sink = play_with_delays(clock, [20_000_000, 20_000_000])
+    pixels = np.zeros((480, 640, 3), np.uint8)
+    draw_time_code(pixels, clock.now_ns - 90_000_000, 0)
+    for _ in range(4):
+        sink.show(VideoFrame(pixels, clock.now_ns, 1, interpolated=True))
+    report = report_of(performance_that(3, 2), sink, "interpolated")
+    assert (report.captured, report.arrived, report.dropped, report.filled) == (3, 2, 1, 4)
+    assert report.series.latencies_ms == pytest.approx((20.0, 20.0))
+    assert report.notes == ("4 frames were made up by interpolation, and are left out",)
+
+
 def test_nothing_arrived_is_said() -> None:
     with pytest.raises(MediaError, match="none of 3 captured frames"):
         report_of(performance_that(3, 0), ReadingSink(), "nothing")

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bunraku import _native
 from bunraku.errors import UserInputError
 from bunraku.formats.flat import write_flat
 from bunraku.formats.specs import ChainSpec, LinearSpec, ModelSpec
 from bunraku.measure.latency_series import LatencySeries
-from bunraku.measure.loopback import measure_loopback
-from bunraku.measure.loopback_report import find_markers
+from bunraku.measure.loopback import measure_loopback, plain_model
+from bunraku.measure.loopback_report import find_markers, notes_of
 from bunraku.measure.marker import draw_markers, marker_train
 from gain_models import resampling_bytes
 from sound_server import PulseServer, missing_programs
@@ -78,8 +79,43 @@ def test_an_effect_that_hides_the_marker_is_said(tmp_path: Path) -> None:
 def test_figures() -> None:
     figures = LatencySeries.of([(k / 10, float(k)) for k in range(101)]).figures()
     assert (figures.p50, figures.p95, figures.p99, figures.max) == (50.0, 95.0, 99.0, 100.0)
-    assert (figures.jitter, figures.count) == (49.0, 101)
+    assert (figures.jitter, figures.count, figures.min) == (49.0, 101, 0.0)
     assert LatencySeries.of([]).figures().count == 0
+
+
+def test_a_drift_that_jitter_hides_shows_in_the_range() -> None:
+    """Most of it at the end: p99 less p50 is small, least to most is not."""
+    climbing = [(k / 4, min(32.0, 27.5 + 0.5 * k) + 0.01 * (k % 3)) for k in range(80)]
+    figures = LatencySeries.of(climbing).figures()
+    assert figures.jitter < 0.1
+    assert figures.max - figures.min > 4.0
+
+
+def test_many_missing_markers_come_with_a_remedy() -> None:
+    assert notes_of("radio", True, 0.9, 18, 1, 1) == ()
+    (busy,) = notes_of("radio", True, 0.9, 18, 0, 9)
+    assert busy.startswith("9 of 18 markers were disturbed")
+    assert "close other programs" in busy
+    (noisy,) = notes_of("radio", True, 0.9, 18, 9, 0)
+    assert "lower its gain" in noisy
+
+
+@pytest.mark.parametrize("rate_hz", [44_100, 48_000])
+def test_no_effect_adds_nothing_at_any_rate(rate_hz: int) -> None:
+    """Not even a resampler: its delay would read as that of a model that is not there."""
+    model = _native.Model(plain_model(rate_hz))
+    assert _native.Stream(model, sample_rate_hz=rate_hz, max_block_frames=64).latency_frames == 0
+    report = measure_loopback(paced=True, seconds=2.0, sample_rate_hz=rate_hz)
+    assert (report.declared_ms, report.model_rate_hz) == (0.0, rate_hz)
+
+
+def test_a_change_of_rate_is_named() -> None:
+    from bunraku.cli.measure import loopback_facts
+
+    report = measure_loopback(model="radio", paced=True, seconds=2.0, sample_rate_hz=44_100)
+    assert "resampling to the model's 48,000 Hz" in loopback_facts(report)["added by the model"]
+    report = measure_loopback(model="radio", paced=True, seconds=2.0)
+    assert "resampling" not in loopback_facts(report)["added by the model"]
 
 
 @pytest.mark.parametrize(

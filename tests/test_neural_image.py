@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -301,6 +302,21 @@ def test_a_backend_that_is_missing_lists_those_at_hand(monkeypatch: pytest.Monke
     monkeypatch.setattr(neural_backends, "installed", list)
     with pytest.raises(MissingDependencyError, match=r"bunraku\[video\]"):
         chosen(Wish(), (".onnx",))
+    with pytest.raises(MissingDependencyError, match="pip install onnxruntime;"):
+        chosen(Wish(backend="onnxruntime"), (".onnx",))
+
+
+def test_the_remedy_for_onnxruntime_names_its_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No extra of ours brings it."""
+    from bunraku.effects.video.neural_model import onnx_facts
+    from bunraku.effects.video.neural_onnxruntime import OnnxruntimeBackend
+
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    facts = onnx_facts(Path(onnx.written(tmp_path, onnx.one_node())), "auto")
+    with pytest.raises(MissingDependencyError, match=r"pip install onnxruntime$"):
+        OnnxruntimeBackend(facts, Wish())
 
 
 def test_a_gpu_that_is_not_there_is_refused() -> None:

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from bunraku.errors import BunrakuError, MediaError, ModelFormatError, UserInputError
 from bunraku.formats.performance import is_performance, parse_performance, read_performance
+from bunraku.io.video_file import VideoFile
+from bunraku.session.endpoints import ClipEndpoint
 from bunraku.session.open_performance import OpenedPerformance, Wanted, open_performance
 
 av = pytest.importorskip("av", reason="PyAV is not installed: pip install 'bunraku[video]'")
@@ -135,14 +137,20 @@ def test_a_voice_is_delayed_for_its_picture(tmp_path: Path) -> None:
     performance = opened.performance
     performance._keeps_step = True  # nothing here is watched live, as with a window it would be
     with opened:
-        assert performance._lips is not None
-        performance._lips.audio_latency_ns = 1
+        lips, picture = performance._lips, performance.picture
+        assert lips is not None
+        assert picture is not None
+        lips.audio_latency_ns = 10_000_000
+        picture.on_shown = lambda latency_ns: lips.observe_video(50_000_000)
         performance.wait(seconds=1.2)
         report = performance.report()
         assert report.sync is not None
+        assert report.voice is not None
         assert performance.voice is not None
-        assert report.sync.audio_delay_ms > 0.0
-        assert performance.voice._engine.output_delay_frames > 0
+        assert report.sync.audio_delay_ms == pytest.approx(40.0)
+        assert report.sync.video_delay_ms == 0.0
+        delay_frames = performance.voice._engine.output_delay_frames
+        assert abs(delay_frames - 0.040 * report.voice.sample_rate_hz) <= 1
 
 
 def test_opened_and_closed_leaves_nothing() -> None:
@@ -182,6 +190,79 @@ def test_files_stay_in_the_presets_folder(tmp_path: Path) -> None:
     path.write_text('[picture]\nsource = { type = "file", file = "../film.mp4" }')
     with pytest.raises(ModelFormatError, match="within the preset's folder"):
         open_performance(read_performance(path), path)
+
+
+@pytest.mark.parametrize(
+    "file", ["/tmp/take.mp4", "../take.mp4", "a/../../take.mp4", "..\\\\take.mp4", "C:take.mp4"]
+)
+def test_a_preset_records_nowhere_else(file: str) -> None:
+    with pytest.raises(ModelFormatError, match=r"sink.*within the folder you start from"):
+        parse_performance(
+            f'[picture]\nsource = {{ type = "test" }}\n[[sink]]\ntype = "file"\n'
+            f'file = "{file}"\n'.encode()
+        )
+
+
+RECORDS = (
+    '[picture]\nsource = { type = "test", width = 64, height = 64 }\n'
+    '[[sink]]\ntype = "file"\nfile = "%s"\n'
+)
+
+
+def test_a_presets_recording_does_not_follow_links_out_of_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    (here / "out").symlink_to(tmp_path)
+    (here / "take.mp4").symlink_to(tmp_path / "take.mp4")
+    (here / "round.mp4").symlink_to(here / "round.mp4")
+    for file in ("out/take.mp4", "take.mp4"):
+        with pytest.raises(UserInputError, match="is not within"):
+            preset_of(RECORDS % file)
+    with pytest.raises(BunrakuError, match=r"round\.mp4"):
+        preset_of(RECORDS % "round.mp4")
+    assert not (tmp_path / "take.mp4").exists()
+    (here / "within").mkdir()
+    with preset_of(RECORDS % "within/take.mp4") as performance:
+        performance.wait(seconds=0.3)
+    assert (here / "within" / "take.mp4").stat().st_size > 1000
+
+
+def test_overwriting_is_for_the_callers_file_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("precious.mp4", "mine.mp4"):
+        (tmp_path / name).write_bytes(b"kept")
+    wanted = Wanted(record_to=tmp_path / "mine.mp4", overwrite=True)
+    with pytest.raises(BunrakuError, match=r"precious\.mp4 exists and is not overwritten"):
+        open_performance(parse_performance((RECORDS % "precious.mp4").encode()), None, wanted)
+    assert (tmp_path / "precious.mp4").read_bytes() == b"kept"
+    with open_performance(parse_performance((RECORDS % "new.mp4").encode()), None, wanted) as both:
+        both.wait(seconds=0.3)
+    assert min((tmp_path / name).stat().st_size for name in ("new.mp4", "mine.mp4")) > 1000
+
+
+def test_the_sound_of_a_looping_file_sets_the_length_of_its_rounds(tmp_path: Path) -> None:
+    """Or voice and picture would drift apart by the difference, each round."""
+    flash_and_click(tmp_path / "film.mkv", 1.0)
+    path = tmp_path / "p.toml"
+    path.write_text(
+        '[voice]\nmodel = "tape"\nsource = { type = "picture" }\nsink = { type = "none" }\n'
+        '[picture]\nsource = { type = "file", file = "film.mkv", loop = true }\n'
+    )
+    opened = open_performance(read_performance(path), path)
+    assert opened.performance.voice is not None
+    assert opened.performance.picture is not None
+    source, clip = opened.performance.picture.source, opened.performance.voice._source
+    assert isinstance(source, VideoFile)
+    assert isinstance(clip, ClipEndpoint)
+    assert source.round_s == len(clip.clip.samples) / clip.clip.sample_rate_hz
+    assert source.round_s == pytest.approx(source.duration_s, abs=1e-4)
+    assert source.round_s == pytest.approx(1.0, abs=0.05)
+    opened.close()
 
 
 def test_a_file_without_sound_is_said(tmp_path: Path) -> None:

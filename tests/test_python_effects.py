@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from bunraku.effects.audio.noise_gate import NoiseGate
-from bunraku.effects.audio.python_effect import AudioEffect, catalogue, open_effect
+from bunraku.effects.audio.python_effect import (
+    AudioEffect,
+    Block,
+    catalogue,
+    open_effect,
+    run_effects,
+)
 from bunraku.effects.audio.ring_modulator import RingModulator
-from bunraku.errors import UserInputError
+from bunraku.errors import BunrakuError, UserInputError
 
 RATE_HZ = 48_000
 EFFECTS = sorted(catalogue())
@@ -110,3 +118,45 @@ def test_noise_gate_silences_noise_and_passes_voice() -> None:
 def test_wrong_settings_say_the_remedy(name: str, settings: dict[str, float], says: str) -> None:
     with pytest.raises(UserInputError, match=says):
         open_effect(name, sample_rate_hz=RATE_HZ, channels=1, **settings)
+
+
+# ---- several in turn -----------------------------------------------------------------------------
+
+
+class Custom(AudioEffect):
+    """Somebody's own. Not in the catalogue: it has no name."""
+
+    def __init__(self, make: Callable[[Block], object]) -> None:
+        super().__init__(sample_rate_hz=RATE_HZ, channels=2)
+        self.make = make
+
+    def process(self, block: Block) -> Block:
+        return self.make(block)  # type: ignore[return-value]
+
+
+def test_effects_run_in_turn() -> None:
+    double, more = Custom(lambda block: 2 * block), Custom(lambda block: block + 1.0)
+    block = np.full((2, 64), 3.0, np.float32)
+    assert (run_effects([double, more], block) == 7.0).all()
+    assert (run_effects([more, double], block) == 8.0).all()
+    assert run_effects([], block) is block
+    wide = run_effects([Custom(lambda block: block.astype(np.float64))], block)
+    assert wide.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("make", "gave"),
+    [
+        (lambda block: block[:, :10], r"\[2, 10\]"),
+        (lambda block: block[:1], r"\[1, 64\]"),
+        (lambda block: block.T, r"\[64, 2\]"),
+        (lambda block: None, r"\[\]"),
+    ],
+)
+def test_an_effect_that_gives_another_shape_is_named_with_both(
+    make: Callable[[Block], object], gave: str
+) -> None:
+    block = np.zeros((2, 64), np.float32)
+    effects = [opened("ring_modulator"), Custom(make), opened("noise_gate")]
+    with pytest.raises(BunrakuError, match=rf"Custom gave back {gave} for a block of \[2, 64\]"):
+        run_effects(effects, block)

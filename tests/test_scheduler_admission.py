@@ -43,8 +43,8 @@ def test_the_refusal_has_the_numbers_and_the_remedy() -> None:
     assert "\n" not in text
     assert "'ben' needs 12.0 ms for each frame at its lowest quality, every 33.3 ms" in text
     assert "8.3 ms are free" in text
-    assert "1 other video sessions use 60 % of a thread, allowed are 85 %" in text
-    assert "close a session" in text
+    assert "video sessions may use 85 % of a thread, the 1 there use 60 %" in text
+    assert "take an effect out" in text
     assert admission.load(Lane.VIDEO) == pytest.approx(0.6), "nothing was booked"
     free_ms = float(re.findall(r"([\d.]+) ms are free", text)[0])
     assert admission.admit(video("ben", free_ms)) == 0, "what is called free is free"

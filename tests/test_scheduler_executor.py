@@ -316,7 +316,9 @@ def test_forgetting_a_hanging_session_does_not_wait_for_ever(
 def test_a_forgotten_session_that_hangs_does_not_keep_the_next_of_its_name(
     executor: Executor, clock: SimulatedClock
 ) -> None:
-    gate = closed_gate(executor, "picture")
+    gate = Gate()
+    executor.submit(job("picture", gate, deadline_ns=clock.now_ns() + MS))
+    assert gate.begun.wait(PATIENCE_S)
     assert not executor.forget("picture", 0.01)
     again = threading.Event()
     executor.submit(job("picture", again.set))
@@ -531,3 +533,79 @@ def test_an_effect_that_never_keeps_pace_gets_the_thread_to_itself(
     until(lambda: slow.put_back == list(range(10)))
     assert not slow.takers & good.takers
     assert executor.forget("slow", PATIENCE_S)
+
+
+class Drag:
+    """Audio jobs that are submitted one after the other, each as long as the test says. `fails`:
+    and then raise."""
+
+    def __init__(self, executor: Executor, clock: SimulatedClock, fails: bool = False) -> None:
+        self.executor, self.clock, self.fails = executor, clock, fails
+
+    def run(self, took_ns: int, times: int = 1) -> None:
+        for _ in range(times):
+            ended = threading.Event()
+            due_ns = self.clock.now_ns() + PERIOD_NS
+            dragging = job(
+                "slow",
+                lambda: self._take(took_ns),
+                lane=Lane.AUDIO,
+                deadline_ns=due_ns,
+                on_done=lambda outcome, ended=ended: ended.set(),
+                on_error=lambda error, ended=ended: ended.set(),
+            )
+            assert self.executor.submit(dragging) is None
+            assert ended.wait(PATIENCE_S)
+
+    def _take(self, took_ns: int) -> None:
+        self.clock.advance(took_ns)
+        if self.fails:
+            raise ValueError("and late besides")
+
+    def held(self) -> Gate:
+        """One more, that has not ended yet."""
+        gate = closed_gate(self.executor, "slow", Lane.AUDIO)
+        self.executor.check()
+        return gate
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_submitted_blocks_that_never_keep_pace_get_the_thread_to_themselves(
+    executor: Executor, clock: SimulatedClock, fails: bool
+) -> None:
+    drag = Drag(executor, clock, fails)
+    drag.run(PERIOD_NS + MS, times=7)
+    drag.run(PERIOD_NS, times=1)  # in time: the row is broken
+    drag.run(PERIOD_NS + MS, times=7)
+    drag.held().open.set()
+    assert executor.stats().banished == (), "seven in a row are not eight"
+    drag.run(PERIOD_NS + MS, times=8)
+    gate = drag.held()
+    assert executor.stats().banished == ("slow",)
+    heard = threading.Event()
+    executor.submit(job("good", heard.set, lane=Lane.AUDIO))
+    assert heard.wait(PATIENCE_S), "it does not wait for the slow one"
+    counted = figures(executor, "slow")
+    assert (counted.done, counted.failed) == ((1, 23) if fails else (24, 0))
+    gate.open.set()
+    assert executor.forget("slow", PATIENCE_S)
+    assert executor.stats().banished == ()
+    drag.run(PERIOD_NS + MS, times=7)
+    drag.held().open.set()
+    assert executor.stats().banished == (), "who comes back begins anew"
+
+
+def test_who_waits_for_others_is_not_slow_itself(executor: Executor, clock: SimulatedClock) -> None:
+    for _ in range(9):
+        gate = closed_gate(executor, "other", Lane.AUDIO)
+        done = threading.Event()
+        due_ns = clock.now_ns() + PERIOD_NS
+        executor.submit(job("waits", done.set, lane=Lane.AUDIO, deadline_ns=due_ns))
+        clock.advance(2 * PERIOD_NS)
+        gate.open.set()
+        assert done.wait(PATIENCE_S)
+    late = closed_gate(executor, "waits", Lane.AUDIO)
+    executor.check()
+    assert executor.stats().banished == ()
+    assert figures(executor, "waits").late == 9
+    late.open.set()

@@ -26,6 +26,7 @@ pytest.importorskip("prometheus_client", reason="prometheus-client is missing")
 pytest.importorskip("cv2", reason="OpenCV is missing: pip install 'bunraku[video]'")
 
 from bunraku.effects.audio.native_model import load_model
+from bunraku.effects.audio.python_effect import AudioEffect, Block
 from bunraku.formats.performance import read_performance
 from bunraku.scheduler.process_scheduler import borrow_scheduler, give_back
 from bunraku.serving.access import AccessRules, split_host, token_for
@@ -42,6 +43,7 @@ from bunraku.serving.recent_latency import RecentLatency
 from bunraku.serving.sender_reports import SenderReports
 from bunraku.serving.server import serve
 from bunraku.serving.settings import ServeSettings, serve_settings
+from bunraku.session.control.desk import ControlDesk
 from bunraku.session.open_performance import video_effects
 from bunraku.streaming.rate_limit import RateLimit
 
@@ -239,7 +241,7 @@ def test_beyond_loopback_there_is_a_token() -> None:
 
 def test_settings_are_checked(tmp_path: Path) -> None:
     for wrong in (
-        {"max_sessions": 0}, {"port": 0}, {"recordings": tmp_path / "none"},
+        {"max_sessions": 0}, {"port": 0}, {"recordings": tmp_path / "none" / "there"},
         {"server_devices": True}, {"certificate": tmp_path}, {"presets": tmp_path / "none"},
     ):  # fmt: skip
         with pytest.raises(UserInputError):
@@ -319,6 +321,58 @@ def test_a_muted_voice_is_silent_and_what_is_set_outlives_the_connection() -> No
         assert not play(voice, tone).any(), "muted it stays"
 
 
+def test_a_block_that_waits_when_the_voice_ends_is_refused() -> None:
+    gate = threading.Event()
+    with a_voice() as voice:
+        play(voice, np.zeros(256, np.float32))
+        voice.set_python_effects([Hangs(gate)])
+        hung = voice.submit(AudioMessage(np.zeros((256, 1), np.float32), 1, RATE))
+        voice.close()
+        with pytest.raises(BunrakuError, match="ended"):
+            hung.result(5)
+        gate.set()
+
+
+class Hangs(AudioEffect):
+    """Not in the catalogue: it has no name."""
+
+    def __init__(self, gate: threading.Event) -> None:
+        super().__init__(sample_rate_hz=RATE, channels=1)
+        self.gate = gate
+
+    def process(self, block: Block) -> Block:
+        self.gate.wait(20)
+        return block
+
+
+def test_times_that_make_no_sense_are_not_believed() -> None:
+    clock = BrowserClock()
+    now_ms, taken = 1.7e12, []
+    clock.observe(now_ms, time.monotonic_ns())
+    with a_voice(clock) as voice:
+        voice.take(lambda samples, time_ns: taken.append(time_ns))
+        for k, captured_ms in enumerate((1e13, now_ms - 3.6e6, now_ms + 3.6e6, 5.0)):
+            block = AudioMessage(np.zeros((256, 1), np.float32), k, RATE, 0, captured_ms)
+            assert not voice.is_too_old(block)
+            voice.process(block, time.monotonic_ns())
+        late = AudioMessage(np.zeros((256, 1), np.float32), 9, RATE, 0, now_ms - 2000.0)
+        assert voice.is_too_old(late), "two seconds in a queue"
+    assert max(abs(time.monotonic_ns() - time_ns) for time_ns in taken) < 5e9
+
+
+def test_another_rate_ends_the_sound_of_a_recording() -> None:
+    said: list[str] = []
+    taken: list[int] = []
+    with a_voice() as voice:
+        voice._on_message = said.append
+        play(voice, np.zeros(256, np.float32))
+        voice.take(lambda samples, time_ns: taken.append(len(samples)))
+        voice.restart()
+        voice.submit(AudioMessage(np.zeros((128, 1), np.float32), 0, 16_000)).result(10)
+    assert taken == []
+    assert "without sound" in said[0]
+
+
 def test_a_swap_without_sound_does_not_hang() -> None:
     with a_voice() as voice:
         play(voice, np.zeros(256, np.float32))
@@ -341,7 +395,7 @@ def test_a_block_is_handed_on_with_the_time_of_its_capture() -> None:
             jitter_ms = (k % 3) * 2.0
             captured_ms = began_ms + 1e3 * 256 * k / RATE + jitter_ms
             block = AudioMessage(np.zeros((256, 1), np.float32), k, RATE, 0, captured_ms)
-            voice.process(block, here_ns)
+            voice.process(block, here_ns + 256 * k * 1_000_000_000 // RATE + 20_000_000)
     expected = here_ns + 400_000 + 256 * 1_000_000_000 * np.arange(400) / RATE + 2_000_000
     assert np.abs(np.array(taken) - expected)[200:].max() < 1_500_000, "but for the jitter's mean"
 
@@ -352,8 +406,13 @@ def test_a_browser_s_clock_is_believed_by_its_quickest_messages() -> None:
     for way_ns in (3_000_000, 200_000, 9_000_000):
         clock.observe(1000.0, 7_000_000_000 + way_ns)
     assert clock.monotonic_ns(1500.0) == 7_500_200_000
+    clock.observe(1000.0, 7_000_000_000 + 3_500_000_000)
+    assert clock.monotonic_ns(1500.0) == 7_500_200_000, "one that was late for seconds was late"
     clock.observe(900_000.0, 8_000_000_000)
-    assert clock.monotonic_ns(900_000.0) == 8_000_000_000, "it was set anew"
+    assert clock.monotonic_ns(900_000.0) == 8_000_000_000, "it was set ahead"
+    for k in range(5):
+        clock.observe(1000.0 + k, 90_000_000_000 + k * 1_000_000)
+    assert clock.monotonic_ns(1000.0) == 90_000_000_000, "it was set back"
 
 
 def test_sender_reports_date_frames() -> None:
@@ -425,18 +484,115 @@ def test_a_preset_s_limits_hold_in_a_browser_too(tmp_path: Path) -> None:
                 (session,) = [one for one in gc.get_objects() if type(one) is VideoSession]
                 assert session.budget_ns == pytest.approx(234e6)
                 assert all(rung.tiers["colour_look"] == 0 for rung in session._ladder)
-                change = {"type": "change_effect", "name": "colour_look"}
+                await line.send('{"type": "ping", "browser_ms": 1}')
+                key = (await state_that(line, lambda s: s["camera"]))["effects"][0]["key"]
+                change = {"type": "change_effect", "key": key}
                 await line.send(json.dumps({**change, "settings": {"strength": 0.25}}))
                 await state_that(line, lambda s: s["effects"][0]["settings"]["strength"] == 0.25)
-                for on in (False, True):
-                    one = {"effect": "colour_look", "kept": "colour_look", "on": on,
+                for tag, on in enumerate((False, True), 1):
+                    one = {"effect": "colour_look", "kept": key, "on": on,
                            "settings": {"strength": 0.25, "look": "cinema"}}  # fmt: skip
-                    await line.send(json.dumps({"type": "set_effects", "effects": [one]}))
-                    await state_that(line, lambda s, on=on: s["effects"][0]["on"] is on)
+                    message = {"type": "set_effects", "effects": [one], "tag": tag}
+                    await line.send(json.dumps(message))
+                    state = await state_that(line, lambda s, tag=tag: s["tag"] == tag)
+                    assert (state["effects"][0]["on"], state["effects"][0]["key"]) == (on, key)
                     assert list(session.effects) == (["colour_look"] if on else [])
                 assert session.effects["colour_look"].settings.strength == 0.25
                 await line.send('{"type": "mute", "on": true}')
                 await state_that(line, lambda state: state["muted"])
+
+    in_loop(work)
+
+
+WRONG = [
+    {"effect": "colour_look", "settings": {"type": "x"}},
+    {"effect": "colour_look", "settings": {"lowest_tier": 5}},
+    {"effect": "colour_look", "settings": {"look": "file", "file": "../secret.cube"}},
+    {"effect": "anonymise", "settings": {"cells": 1 << 60}},
+    {"effect": "anonymise", "settings": {f"s{k}": 1 for k in range(40)}},
+    {"effect": "no such effect"},
+    {"effect": "anonymise", "kept": 999_999_999},
+]
+
+
+def test_no_wish_ends_a_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wrong wishes, a preset that is gone, and faults of our own."""
+    folder = tmp_path / "presets"
+    folder.mkdir()
+    (folder / "gone.toml").write_text(PATIENT.replace("Patient", "Gone"))
+
+    async def work() -> None:
+        async with serving(presets=folder) as settings, connect(settings) as line:
+            await until(line, "welcome")
+            for wrong in WRONG:
+                await line.send(json.dumps({"type": "set_effects", "effects": [wrong]}))
+                assert (await until(line, "error"))["text"]
+            (folder / "gone.toml").unlink()
+            await line.send('{"type": "choose_preset", "name": "Gone"}')
+            text = (await until(line, "error"))["text"]
+            assert "gone.toml" in text
+            assert str(tmp_path) not in text
+            monkeypatch.setattr(ControlDesk, "_do", broken)
+            await line.send('{"type": "choose_preset", "name": "Natural"}')
+            assert "ZeroDivisionError" in (await until(line, "error"))["text"]
+            await line.send('{"type": "ping", "browser_ms": 5}')
+            await until(line, "pong")
+
+    in_loop(work)
+
+
+def broken(desk: Any, action: Any) -> None:
+    raise ZeroDivisionError
+
+
+def test_a_mute_does_not_wait_and_what_was_passed_over_is_not_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chosen: list[str] = []
+    go_on = threading.Event()
+
+    def slow(desk: ControlDesk, name: str) -> None:
+        chosen.append(name)
+        assert go_on.wait(20)
+
+    monkeypatch.setattr(ControlDesk, "_choose", slow)
+
+    async def work() -> None:
+        async with serving() as settings, connect(settings) as line:
+            await until(line, "welcome")
+            names = ["Natural", "Night radio", "Masked", "Painted"]
+            for name in names:
+                await line.send(json.dumps({"type": "choose_preset", "name": name}))
+                while not chosen:
+                    await asyncio.sleep(0.01)
+            await line.send('{"type": "mute", "on": true}')
+            await state_that(line, lambda state: state["muted"])
+            await line.send('{"type": "ping", "browser_ms": 5}')
+            await until(line, "pong")
+            assert chosen == ["Natural"]
+            go_on.set()
+            await line.send('{"type": "set_voice", "model": "tape"}')
+            await state_that(line, lambda state: state["voice"]["model"] == "tape")
+            assert chosen == ["Natural", "Painted"]
+
+    in_loop(work)
+
+
+def test_an_audio_socket_ends_with_its_session() -> None:
+    async def work() -> None:
+        from websockets.exceptions import ConnectionClosed
+
+        async with serving() as settings:
+            async with connect(settings) as line:
+                key = (await until(line, "welcome"))["key"]
+                sound = await connect(settings, f"/audio?key={key}")
+                await sound.send(
+                    write_audio_message(AudioMessage(np.zeros((256, 1), np.float32), 0, RATE))
+                )
+                await sound.recv()
+            with pytest.raises(ConnectionClosed) as closed:
+                await asyncio.wait_for(sound.recv(), 10)
+            assert closed.value.rcvd.code == 1001
 
     in_loop(work)
 

@@ -147,6 +147,38 @@ def test_stop_interrupts_a_pause() -> None:
     assert camera.error is None
 
 
+def test_a_camera_that_was_left_behind_gives_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its driver hangs for longer than `stop` waits, and then has a picture after all."""
+    monkeypatch.setattr("bunraku.io.video_source.JOIN_TIMEOUT_S", 0.01)
+    hangs, wakes = threading.Event(), threading.Event()
+
+    class Hanging(StandIn):
+        def grab(self) -> bool:
+            if len(self._frames) == 2:
+                hangs.set()
+                assert wakes.wait(20)
+            return super().grab()
+
+    said: list[str] = []
+    capture = Hanging([picture()] * 4)
+    camera = Camera(CameraSpec(), said.append, open_capture=lambda spec: capture, pauses_s=())
+    frames: list[VideoFrame] = []
+    camera.start(frames.append)
+    thread = camera._thread
+    assert thread is not None
+    assert hangs.wait(20)
+    camera.stop()
+    camera.stop()
+    assert said == ["bunraku-camera still hangs; left behind"]
+    assert not capture.released, "the driver is still in it"
+    given = len(frames)
+    wakes.set()
+    thread.join(20)
+    assert camera.ended
+    assert capture.released
+    assert len(frames) == given
+
+
 def test_a_y4m_file_is_a_camera(tmp_path: Path) -> None:
     pytest.importorskip("cv2")
     path = tmp_path / "camera.y4m"

@@ -12,6 +12,7 @@ from bunraku.effects.video.anonymise import Anonymise
 from bunraku.effects.video.chain import VideoChain
 from bunraku.effects.video.colour_table import ColourTable
 from bunraku.effects.video.cube_file import Cube
+from bunraku.effects.video.scene import Face
 from bunraku.effects.video.scene_analyser import SceneAnalyser
 from bunraku.effects.video.video_effect import VideoEffect, catalogue, make_effect
 from bunraku.errors import UserInputError
@@ -129,6 +130,16 @@ def test_unknown_settings_and_names_are_refused() -> None:
         make_effect("background_blur", strngth=1.0)
     with pytest.raises(UserInputError, match="background_blur"):
         make_effect("backgroundblur")
+
+
+def test_a_face_without_a_place_shows_nothing() -> None:
+    """A matrix that cannot be turned round gives no numbers."""
+    face = face_at(80, 60, 40)
+    nowhere = Face(face.landmarks, face.box, np.full((4, 4), np.nan, np.float32))
+    chain = opened(make_effect("face_overlay"), SceneAnalyser(DrawnPerson(), DrawnFaces(nowhere)))
+    shown = chain.process(frame())
+    assert not chain.errors
+    np.testing.assert_array_equal(shown.pixels, frame().pixels)
 
 
 # ---- what each does -----------------------------------------------------------------------------

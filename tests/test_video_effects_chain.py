@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 from bunraku.effects.video.chain import VideoChain
-from bunraku.effects.video.frame_interpolation import FrameInterpolator, between
+from bunraku.effects.video.frame_interpolation import FrameInterpolator
 from bunraku.effects.video.scene import Scene
 from bunraku.effects.video.scene_analyser import SceneAnalyser
 from bunraku.effects.video.video_effect import VideoEffect, make_effect
@@ -134,7 +134,7 @@ def test_tiers_and_names_out_of_range_are_refused() -> None:
 
 def test_a_frame_in_the_middle_shows_the_middle_of_the_motion() -> None:
     a, b = frame(0, (320, 240)), frame(4, (320, 240))
-    middle = between(a, b, 0.5)
+    middle = FrameInterpolator().between(a, b, 0.5)
     truth = frame(2, (320, 240)).pixels
     away = np.abs(middle.pixels.astype(int) - truth)[20:-20, 20:-20].mean()
     plain = np.abs((a.pixels.astype(int) + b.pixels) // 2 - truth)[20:-20, 20:-20].mean()
@@ -154,6 +154,6 @@ def test_the_ends_are_the_frames_themselves_and_a_cut_shows_no_mixture() -> None
 
 def test_frames_that_do_not_fit_are_refused() -> None:
     with pytest.raises(UserInputError, match="one size"):
-        between(frame(0), frame(1, (80, 60)), 0.5)
+        FrameInterpolator().between(frame(0), frame(1, (80, 60)), 0.5)
     with pytest.raises(UserInputError, match="t is 2"):
-        between(frame(0), frame(1), 2)
+        FrameInterpolator().between(frame(0), frame(1), 2)

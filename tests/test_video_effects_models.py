@@ -14,6 +14,7 @@ from bunraku.effects.video.scene_analyser import SceneAnalyser
 from bunraku.effects.video.segmentation import PersonSegmenter, SteadyMask
 from bunraku.effects.video.video_effect import make_effect
 from bunraku.samples import PORTRAIT_PATH
+from bunraku.session.calibration import CostTally, calibrate
 from bunraku.streaming.video_frame import VideoFrame
 from video_scenes import PERIOD_NS, fetched_or_skip
 
@@ -91,6 +92,28 @@ def test_after_reset_the_analyses_are_as_fresh(segmenter: PersonSegmenter) -> No
     tracker.close()
     np.testing.assert_array_equal(results[0][0], results[1][0])
     np.testing.assert_array_equal(results[0][1], results[1][1])
+
+
+@real_models
+def test_a_measured_chain_has_its_models_open() -> None:
+    """Or the first frame that is shown would load one, on the thread that all sessions share."""
+    tally = CostTally(lambda name, cost_ns: None)
+    chain = VideoChain([make_effect("face_overlay")], on_cost=tally.add)
+    chain.open()
+    calibrate(chain, portrait(), tally)
+    tracker = chain._analyser._tracker
+    assert isinstance(tracker, FaceMeshTracker)
+    task = tracker._task
+    assert task is not None
+    chain.process(portrait())
+    assert tracker._task is task
+    chain.close()
+
+
+def test_a_tracker_that_is_not_open_stays_so() -> None:
+    tracker = FaceMeshTracker()
+    tracker.reset()
+    assert tracker._task is None
 
 
 @real_models

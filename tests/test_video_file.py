@@ -231,6 +231,47 @@ def test_a_hostile_clock_makes_nobody_wait(tmp_path: Path) -> None:
     assert times == sorted(times)
 
 
+def times_ms(count: int) -> list[int]:
+    """Of frames at 30 Hz."""
+    return [round(1000 * k / 30) for k in range(count)]
+
+
+def test_a_short_matroska_file_loops_in_its_time(tmp_path: Path) -> None:
+    """Rounds that count as nothing would be one busy loop of frames that are all too late."""
+    write_video(tmp_path / "short.mkv", times_ms(9), Fraction(1, 1000))
+    source = VideoFile(FileSpec(tmp_path / "short.mkv", loop=True, real_time=False))
+    assert source.duration_s == pytest.approx(0.3, abs=0.005)
+    times = np.array([frame.time_ns for frame in play(source, most=90)])
+    assert np.abs(times - times[0] - np.arange(90) / 30 * 1e9).max() < 20e6
+
+
+@pytest.mark.parametrize("said_s", [0.0, 1e-6, 1e9])
+def test_a_round_lasts_whatever_the_file_says(tmp_path: Path, said_s: float) -> None:
+    write_video(tmp_path / "short.mkv", times_ms(9), Fraction(1, 1000))
+    source = VideoFile(FileSpec(tmp_path / "short.mkv", loop=True, real_time=False))
+    source.duration_s = said_s
+    times = np.array([frame.time_ns for frame in play(source, most=90)])
+    assert np.abs(times - times[0] - np.arange(90) / 30 * 1e9).max() < 20e6
+
+
+@pytest.mark.parametrize(("sound_s", "shown"), [(1.5, 30), (0.6, 18), (1e-4, 1)])
+def test_rounds_last_as_long_as_the_sound_that_is_heard(
+    tmp_path: Path, sound_s: float, shown: int
+) -> None:
+    """A longer picture is cut, a shorter one held, round after round."""
+    write_video(tmp_path / "second.mkv", times_ms(30), Fraction(1, 1000))
+    source = VideoFile(FileSpec(tmp_path / "second.mkv", loop=True, real_time=False))
+    source.round_s = sound_s
+    times = np.array([frame.time_ns for frame in play(source, most=3 * shown)])
+    begins = (times[::shown] - times[0]) / 1e9
+    np.testing.assert_allclose(begins, np.arange(3) * max(sound_s, 1 / 30), atol=1e-6)
+
+
+def test_silence_is_not_made_for_an_hour_that_is_only_said(clip: Path) -> None:
+    with pytest.raises(MediaError, match="over 3,600 s of sound, which is not kept in memory"):
+        read_file_audio(clip, 48_000, seconds=1e9)
+
+
 def test_the_portrait_moves_and_shows_no_edge(tmp_path: Path) -> None:
     cv2 = pytest.importorskip("cv2")
     path = tmp_path / "face.png"

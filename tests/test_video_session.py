@@ -5,15 +5,22 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from bunraku.effects.video.scene import Scene
-from bunraku.effects.video.video_effect import VideoEffect
+from bunraku.effects.video.neural_backend import NeuralBackend
+from bunraku.effects.video.neural_batch import Inference, NetworkEffect
+from bunraku.effects.video.neural_model import Size
+from bunraku.effects.video.scene import Mask, Scene
+from bunraku.effects.video.video_effect import VideoEffect, make_effect
 from bunraku.errors import BunrakuError, DeviceError, OverloadError, UserInputError
 from bunraku.io.video_source import Put, VideoSink, VideoSource
+from bunraku.scheduler.cost_model import CostKey
+from bunraku.scheduler.job import Job, Lane
 from bunraku.scheduler.process_scheduler import ProcessScheduler, borrow_scheduler, give_back
+from bunraku.session.frame_work import FrameWork, transform
 from bunraku.session.video_session import VideoSession
 from bunraku.streaming.video_frame import Pixels, VideoFrame
 
@@ -267,6 +274,85 @@ def test_settings_of_an_unknown_effect_are_refused(scheduler: ProcessScheduler) 
         session.change("blur", strength=1.0)
 
 
+class Hangs(Add):
+    """In its first frame after `armed`, until let go."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self.armed, self.inside, self.let_go = (threading.Event() for _ in range(3))
+        self.closed_inside = False
+
+    def process(self, pixels: Pixels, scene: Scene, tier: int) -> Pixels:
+        if self.armed.is_set():
+            self.inside.set()
+            self.let_go.wait(20)
+            self.closed_inside = self.closed
+        return pixels
+
+
+def test_models_are_not_closed_under_a_frame_that_hangs(scheduler: ProcessScheduler) -> None:
+    source, effect, said = HandSource(), Hangs(), []
+    session = VideoSession(source, [effect], [], scheduler=scheduler, on_message=said.append)
+    session.start()
+    effect.armed.set()
+    source.give()
+    assert effect.inside.wait(10)
+    session.stop()
+    assert "left behind" in said[-1]
+    assert not effect.closed
+
+    after, sink = HandSource(), ListSink()
+    with VideoSession(after, [], [sink], scheduler=scheduler):
+        wait_until(lambda: (after.give(), time.sleep(0.01), len(sink.frames) > 3)[-1])
+    effect.let_go.set()
+    wait_until(lambda: effect.closed)
+    assert not effect.closed_inside
+
+
+def test_a_chain_is_exchanged_although_a_frame_hangs_in_the_old_one(
+    scheduler: ProcessScheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bunraku.session.video_session.EXCHANGE_TIMEOUT_S", 0.1)
+    source, effect, sink, said = HandSource(), Hangs(), ListSink(), []
+    with VideoSession(
+        source, [effect], [sink], scheduler=scheduler, on_message=said.append
+    ) as session:
+        effect.armed.set()
+        source.give(1)
+        assert effect.inside.wait(10)
+        session.set_effects([Add(100)])
+        assert said == ["a frame hangs in an effect; left behind"]
+        wait_until(lambda: (source.give(1), time.sleep(0.01), len(sink.frames) > 3)[-1])
+        effect.let_go.set()
+        wait_until(lambda: effect.closed)
+        assert not effect.closed_inside
+        source.give(1)
+        time.sleep(0.05)
+    assert {int(frame.pixels[0, 0, 0]) for frame in sink.frames} == {101}, "nothing of the old"
+
+
+def test_less_of_a_chain_is_never_refused(scheduler: ProcessScheduler) -> None:
+    dear = Add(1, lambda tier: 0.02)
+    with VideoSession(HandSource(), [dear], [], scheduler=scheduler) as session:
+        with pytest.raises(OverloadError):
+            session.set_effects([Add(1, lambda tier: 0.3)])
+        session.set_effects([Add(1, lambda tier: 0.3)], lighter=True)
+        assert session.report().rung == session.report().rungs - 1
+
+
+def test_a_setting_that_wants_opening_is_not_changed(scheduler: ProcessScheduler) -> None:
+    """It would do nothing, or act without what it needs being prepared."""
+    overlay = make_effect("face_overlay", size=2.0)
+    session = VideoSession(HandSource(), [overlay], [], scheduler=scheduler)
+    session.change("face_overlay", size=3.0)
+    with pytest.raises(UserInputError, match=r"face_overlay.look takes effect when .* is opened"):
+        session.change("face_overlay", size=4.0, look="ears")
+    with pytest.raises(UserInputError, match="has no setting 'sise'"):
+        session.change("face_overlay", sise=4.0)
+    assert (overlay.settings.size, overlay.settings.look) == (3.0, "glasses")
+    session.stop()
+
+
 def test_leaves_no_thread(scheduler: ProcessScheduler) -> None:
     before = threading.active_count()
     for _ in range(5):
@@ -275,3 +361,236 @@ def test_leaves_no_thread(scheduler: ProcessScheduler) -> None:
             session.set_delay(1_000_000)
             source.give()
     assert threading.active_count() <= before + 2, "the scheduler's own threads, begun once"
+
+
+# ---- sessions that share a network ---------------------------------------------------------------
+
+
+class Negative(NeuralBackend):
+    """Remembers how many pictures each call had; fails where one is all 13."""
+
+    batches = True
+
+    def __init__(self) -> None:
+        self.calls: list[int] = []
+        self.enter: Callable[[], object] = lambda: None
+
+    @contextmanager
+    def held(self, entered: threading.Event, go_on: threading.Event) -> Iterator[None]:
+        """Calls of several pictures say that they began, and wait."""
+        self.enter = lambda: (entered.set(), go_on.wait(5.0))
+        yield
+        self.enter = lambda: None
+
+    def show(self, pixels: Pixels, mask: Mask, size: Size) -> Pixels:
+        return self.show_all([(pixels, mask)], size)[0]
+
+    def show_all(self, pictures: Sequence[tuple[Pixels, Mask]], size: Size) -> list[Pixels]:
+        self.calls.append(len(pictures))
+        if len(pictures) > 1:
+            self.enter()
+        if any(bool((pixels == 13).all()) for pixels, _ in pictures):
+            raise ValueError("the network broke")
+        return [255 - pixels for pixels, _ in pictures]
+
+
+class Inverting(NetworkEffect):
+    network = "negative"
+
+    def __init__(self, backend: NeuralBackend) -> None:
+        super().__init__()
+        self.backend = backend
+
+    def ask(self, pixels: Pixels, scene: Scene, tier: int) -> Inference | Pixels:
+        return Inference(self.backend, self.network, pixels, np.ones((1, 1), np.float32), (8, 8))
+
+    def take(self, pixels: Pixels, asked: Inference, made: Pixels) -> Pixels:
+        return made
+
+
+class BusyLane:
+    """Keeps the inference thread busy for as long as it is entered, so that frames wait."""
+
+    def __init__(self, scheduler: ProcessScheduler) -> None:
+        self.executor = scheduler.executor
+        self.begun, self.over = threading.Event(), threading.Event()
+
+    def run(self) -> None:
+        self.begun.set()
+        self.over.wait(10.0)
+
+    def __enter__(self) -> None:
+        self.executor.submit(Job("busy", Lane.VIDEO, 0, CostKey("busy"), self.run))
+        assert self.begun.wait(5.0)
+
+    def __exit__(self, *trouble: object) -> None:
+        self.over.set()
+        self.executor.forget("busy")
+
+
+class Pair:
+    """Two sessions with a camera and a screen each, whose frames come while the lane is busy."""
+
+    def __init__(self, scheduler: ProcessScheduler, rates_hz: tuple[float, float] = (30, 30)):
+        self.scheduler = scheduler
+        self.net = Negative()
+        self.sources = [HandSource(rate_hz) for rate_hz in rates_hz]
+        self.sinks: list[ListSink] = [ListSink(), ListSink()]
+        self.sessions: list[VideoSession] = []
+
+    def started(self) -> None:
+        for k, name in enumerate(("zoe", "ana")):
+            session = VideoSession(
+                self.sources[k], [Inverting(self.net), Add(k)], [], scheduler=self.scheduler,
+                name=name, budget_s=5.0,
+            )  # fmt: skip
+            session.start()
+            session.add_sink(self.sinks[k])
+            self.sessions.append(session)
+        self.net.calls.clear()
+
+    def frames(self, *values: int, meanwhile: Callable[[], None] = lambda: None) -> list[int]:
+        """What becomes of a frame of one value in each session."""
+        before = [len(sink.frames) for sink in self.sinks]
+        with BusyLane(self.scheduler):
+            for source, value in zip(self.sources, values, strict=True):
+                source.give(value)
+            meanwhile()
+        wait_until(lambda: all(len(s.frames) > n for s, n in zip(self.sinks, before, strict=True)))
+        return [int(sink.frames[-1].pixels[0, 0, 0]) for sink in self.sinks]
+
+    def stop(self) -> None:
+        for session in self.sessions:
+            session.stop()
+
+
+@pytest.fixture
+def pair(scheduler: ProcessScheduler) -> Iterator[Pair]:
+    pair = Pair(scheduler)
+    yield pair
+    pair.stop()
+
+
+def test_sessions_that_share_a_network_run_it_in_one_call(pair: Pair) -> None:
+    pair.started()
+    assert pair.frames(10, 20) == [245, 236]
+    assert pair.frames(30, 40) == [225, 216]
+    assert pair.net.calls == [2, 2]
+    reports = [session.report() for session in pair.sessions]
+    assert [(r.shown, r.failed, r.replaced) for r in reports] == [(2, 0, 0), (2, 0, 0)]
+
+
+def test_a_network_that_fails_for_one_session_goes_on_for_the_other(pair: Pair) -> None:
+    pair.started()
+    assert pair.frames(13, 20) == [13, 236]
+    assert pair.net.calls == [2, 1, 1]
+    said = [list(session.place.chain.errors) for session in pair.sessions]
+    assert said == [[""], []]
+    assert pair.frames(30, 40) == [30, 216]
+    assert pair.net.calls == [2, 1, 1, 1]
+
+
+def test_effects_exchanged_while_a_batch_waits_serve_it(pair: Pair) -> None:
+    pair.started()
+    made = pair.frames(10, 20, meanwhile=lambda: pair.sessions[0].set_effects([Add(100)]))
+    assert made == [110, 236]
+    assert pair.net.calls == [1]
+
+
+def test_a_chain_is_not_closed_while_a_batch_is_in_it(pair: Pair) -> None:
+    closed: list[VideoEffect] = []
+
+    class Closing(Inverting):
+        def close(self) -> None:
+            closed.append(self)
+
+    pair.started()
+    old = [Closing(pair.net), Closing(pair.net)]
+    for session, effect in zip(pair.sessions, old, strict=True):
+        session.set_effects([effect])
+    entered, go_on = threading.Event(), threading.Event()
+
+    def play() -> None:
+        with pair.net.held(entered, go_on):
+            pair.frames(10, 20)
+
+    def leave(session: VideoSession) -> None:
+        session.set_effects([Add(100)])
+
+    playing = threading.Thread(target=play)
+    playing.start()
+    assert entered.wait(5.0)
+    leaving = [threading.Thread(target=leave, args=(session,)) for session in pair.sessions]
+    for thread in leaving:
+        thread.start()
+    for thread in leaving:
+        thread.join(0.2)
+    assert closed == []
+    go_on.set()
+    for thread in (playing, *leaving):
+        thread.join(5.0)
+    assert set(closed) == set(old)
+    assert pair.frames(10, 20) == [110, 120]
+
+
+def test_chains_are_held_in_one_order(pair: Pair) -> None:
+    """Whatever the order of the frames, so that two threads cannot wait for each other."""
+    pair.started()
+    order: list[str] = []
+
+    class Noted:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def __enter__(self) -> None:
+            order.append(self.name)
+
+        def __exit__(self, *trouble: object) -> None: ...
+
+    for session in pair.sessions:
+        session.place.lock = Noted(session.name)  # type: ignore[assignment]
+    pixels = np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
+    for sessions in (pair.sessions, pair.sessions[::-1]):
+        transform([FrameWork(session, VideoFrame(pixels, 0)) for session in sessions])
+    assert order == ["ana", "zoe"] * 2
+
+
+def test_a_screen_that_fails_shows_the_other_no_frame_twice(pair: Pair) -> None:
+    class Failing(ListSink):
+        def show(self, frame: VideoFrame) -> None:
+            super().show(frame)
+            raise ValueError("the screen broke")
+
+    pair.sinks[1] = Failing()
+    pair.started()
+    assert pair.frames(10, 20) == [245, 236]
+    wait_until(lambda: pair.sessions[1].report().failed == 1)
+    assert [frame.number for frame in pair.sinks[0].frames] == [0]
+    assert pair.sessions[0].report().shown == 1
+    assert pair.sessions[1].report().shown == 0
+
+
+def test_frames_of_another_pace_are_not_waited_for(scheduler: ProcessScheduler) -> None:
+    pair = Pair(scheduler, (30, 15))
+    try:
+        pair.started()
+        assert pair.frames(10, 20) == [245, 236]
+        assert pair.net.calls == [1, 1]
+    finally:
+        pair.stop()
+
+
+def test_sessions_come_and_go_beside_one_that_shares_their_network(pair: Pair) -> None:
+    """Chains are exchanged, and a session ends, while frames of both run in one call."""
+    pair.started()
+    for k in range(10):
+        pair.sources[0].give(10)
+        pair.sources[1].give(20)
+        pair.sessions[k % 2].set_effects([Inverting(pair.net), Add(k % 2)])
+    pair.sources[0].give(10)
+    pair.sources[1].give(20)
+    pair.sessions[1].stop()
+    pair.sources[0].give(30)
+    wait_until(lambda: int(pair.sinks[0].frames[-1].pixels[0, 0, 0]) == 225)
+    assert {int(frame.pixels[0, 0, 0]) for frame in pair.sinks[0].frames} == {245, 225}
+    assert {int(frame.pixels[0, 0, 0]) for frame in pair.sinks[1].frames} <= {236}

@@ -1,7 +1,4 @@
-"""`bunraku live --demo`: voice and picture through the engine, whatever devices are here.
-
-The picture is plain for two seconds, then the effects come in while it plays.
-"""
+"""`bunraku live --demo`: voice and picture through the engine, whatever devices are here."""
 
 from __future__ import annotations
 
@@ -9,26 +6,33 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from bunraku.cli.reporting import show_report
 from bunraku.cli.signals import terminate_like_interrupt
+from bunraku.cli.terminal_view import working
 from bunraku.errors import BunrakuError, DeviceError, MediaError, UserInputError
 
 if TYPE_CHECKING:
-    from bunraku.formats.performance_shape import Effect, PerformancePreset
+    from bunraku.cli.performance_view import PerformanceView
+    from bunraku.formats.performance_shape import PerformancePreset
+    from bunraku.measure.picture_pair import NewestFrame
     from bunraku.session.endpoints import DeviceBuffer
     from bunraku.session.live_report import LiveReport
-    from bunraku.session.performance import Performance, PerformanceReport
+    from bunraku.session.open_performance import OpenedPerformance, Wanted
+    from bunraku.session.performance import Performance
 
 FOLDER = Path("demo-output")
+FILM = FOLDER / "performance.mp4"
 SECONDS = 15.0
-PLAIN_SECONDS = 2.0
 PICTURE_SECONDS = 60.0
-LOOKS = (("background_blur", "neural"), ("neural",))
+LOOKS = (("background_blur", "neural"), ("neural",), ())
 """Tried in turn: the first needs a model that is fetched, which may not be possible here."""
+SETTINGS: dict[str, dict[str, float]] = {"neural": {"strength": 0.7}}
+"""At full strength the paint is blotchy on a face that is small in the picture, the more so where a
+busy machine lowers the quality."""
 
 
 @dataclass(frozen=True)
@@ -47,17 +51,20 @@ def run_demo(
     devices = choose_devices(os.environ.get("DEMO", ""))
     FOLDER.mkdir(exist_ok=True)
     preset = demo_preset(model, block, effects, devices)
-    report, performance = play(preset, buffer, SECONDS if devices.sound else None)
+    performance, captured = play(preset, buffer, SECONDS if devices.sound else None)
+    report = performance.report()
     voice = report.voice
     assert voice is not None, "the demo has a voice"
-    draw(performance, voice, " + ".join([voice.model, *effects]))
-    draw_picture(report)
+    with working("drawing the pictures ..."):
+        draw(performance, voice, " + ".join([voice.model, *effects]))
+        draw_picture(captured)
     with (FOLDER / "report.json").open("w") as file:
         json.dump(report.as_dict(), file, indent=2)
     from bunraku.cli.performance_view import print_report
 
     media = [path for path in sorted(FOLDER.iterdir()) if path.name != "report.json"]
     show_report(report, {path.stem: path for path in media}, print_report, as_json)
+    performance.check_recordings()
 
 
 def choose_devices(wanted: str) -> Devices:
@@ -137,49 +144,62 @@ def has_video() -> bool:
 
 def play(
     preset: PerformancePreset, buffer: DeviceBuffer, seconds: float | None
-) -> tuple[PerformanceReport, Performance]:
+) -> tuple[Performance, NewestFrame]:
+    """To its end. Returns also the last frame as it was captured."""
     from bunraku.cli.performance_view import PerformanceView
-    from bunraku.session.open_performance import Wanted, open_performance
+    from bunraku.measure.picture_pair import NewestFrame
+    from bunraku.session.open_performance import Wanted
 
     view = PerformanceView("bunraku demo")
     wanted = Wanted(
-        record_to=FOLDER / "performance.mp4" if preset.picture else None,
+        record_to=FILM if preset.picture else None,
         overwrite=True,
         seconds=seconds,
         record_voice_to=FOLDER / "output.wav",
         keep_seconds=PICTURE_SECONDS,
         device_buffer=buffer,
     )
+    captured = NewestFrame()
     with terminate_like_interrupt(), view:
-        opened = open_performance(preset, None, wanted, on_message=view.say)
+        opened = open_with_effects(preset, wanted, view)
         try:
+            if opened.performance.picture is not None:
+                opened.performance.picture.watch_source(captured)
             with opened as performance:
-                performance.wait(seconds=PLAIN_SECONDS, on_tick=view.tick)
-                if performance.picture is not None and performance.running:
-                    put_on(performance, view)
                 performance.wait(on_tick=view.tick)
         except KeyboardInterrupt:
             view.say("ending")
         finally:
             opened.close()
-    return opened.performance.report(), opened.performance
+    return opened.performance, captured
 
 
-def put_on(performance: Performance, view: Any) -> None:
-    """Exchange the effects while it plays."""
-    from bunraku.formats.performance_shape import Effect
-    from bunraku.session.open_performance import video_effects
+def open_with_effects(
+    preset: PerformancePreset, wanted: Wanted, view: PerformanceView
+) -> OpenedPerformance:
+    """With the first of `LOOKS` that opens here; says why where it is not the first."""
+    from bunraku.cli.performing import open_prepared
 
-    assert performance.picture is not None, "there is a picture"
-    for look in LOOKS:
-        wanted: list[Effect] = [Effect(type=name) for name in look]
+    if preset.picture is None:
+        return open_prepared(preset, None, wanted, view)
+    for look in LOOKS[:-1]:
         try:
-            performance.picture.set_effects(video_effects(wanted, None))
+            opened = open_prepared(with_look(preset, look), None, wanted, view)
         except BunrakuError as error:
             view.say(str(error))
         else:
             view.say(f"effects: {', '.join(look)}")
-            return
+            return opened
+    return open_prepared(with_look(preset, LOOKS[-1]), None, wanted, view)
+
+
+def with_look(preset: PerformancePreset, look: tuple[str, ...]) -> PerformancePreset:
+    from bunraku.formats.performance_shape import Effect
+
+    assert preset.picture is not None, "there is a picture"
+    effects = [Effect.model_validate({"type": name, **SETTINGS.get(name, {})}) for name in look]
+    picture = preset.picture.model_copy(update={"effect": effects})
+    return preset.model_copy(update={"picture": picture})
 
 
 def draw(performance: Performance, report: LiveReport, what: str) -> None:
@@ -197,16 +217,15 @@ def draw(performance: Performance, report: LiveReport, what: str) -> None:
     )
 
 
-def draw_picture(report: PerformanceReport) -> None:
-    """The picture while it was plain, beside how it ended."""
-    if report.picture is None:
+def draw_picture(captured: NewestFrame) -> None:
+    """The last picture as it was captured, beside what became of it."""
+    if captured.frame is None:
         return
     from bunraku.measure.picture_pair import save_picture_pair
 
     pair = FOLDER / "picture.jpg"
     pair.unlink(missing_ok=True)
-    last_s = report.picture.seconds - 1.0
     try:
-        save_picture_pair(FOLDER / "performance.mp4", pair, PLAIN_SECONDS / 2, last_s)
-    except MediaError as error:  # ended early: there is no second picture
+        save_picture_pair(captured.frame.pixels, FILM, pair)
+    except MediaError as error:  # ended before there was a second picture
         typer.echo(f"· {error}", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,9 +10,11 @@ from typing import TYPE_CHECKING
 import typer
 
 from bunraku.cli.demo import run_demo
+from bunraku.cli.output_files import refuse_existing
 from bunraku.cli.performing import Ending, perform_preset
 from bunraku.cli.reporting import JSON_OPTION, show_report
 from bunraku.cli.signals import terminate_like_interrupt
+from bunraku.cli.terminal_view import working
 from bunraku.errors import UserInputError
 
 if TYPE_CHECKING:
@@ -23,6 +26,8 @@ PICTURE_SECONDS = 60.0
 NO_DEVICE = "none"
 FIRST_MODEL = "radio"
 """Of the default pack; what is heard when no model is named."""
+GO_WITH_A_PRESET = ("preset", "seconds", "out", "force", "buffer", "as_json")
+"""Parameters of `live`; all else is the preset's to say."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +56,11 @@ def register(app: typer.Typer) -> None:
 
 
 def live(
+    context: typer.Context,
     preset: Path | None = typer.Argument(
-        None, help="A performance preset (.toml): voice, picture, sinks. Else the options say all."
+        None,
+        help="A performance preset (.toml): voice, picture, sinks. Only --seconds, --out, --force,"
+        " --buffer and --json go with it; --model and the rest say all where there is none.",
     ),
     model: str | None = typer.Option(
         None, "--model", "-m", help="A .nam, .bnk or preset, or a name of the default pack."
@@ -87,9 +95,9 @@ def live(
 ) -> None:
     """Play live: a whole performance from a preset, or a voice through a model."""
     if preset is not None:
-        if model is not None or source is not None:
-            raise UserInputError("a preset names model and source: leave out --model and --source")
-        perform_preset(preset, Ending(seconds, out, force), as_json)
+        refuse_all_but(context, GO_WITH_A_PRESET)
+        ending = Ending(seconds, out, force, device_buffer_of(buffer))
+        perform_preset(preset, ending, as_json)
         return
     if demo:
         run_demo(model or default_model(), block, effect, device_buffer_of(buffer), as_json)
@@ -116,6 +124,26 @@ def live(
 
     files = {"recording": wishes.out, "spectrogram": wishes.picture}
     show_report(report, files, print_report, as_json)
+
+
+def refuse_all_but(context: typer.Context, names: tuple[str, ...]) -> None:
+    """Raises UserInputError that lists what else was given on the command line."""
+    given = [
+        (parameter.secondary_opts if context.params[parameter.name] is False else parameter.opts)[0]
+        for parameter in context.command.params
+        if parameter.name is not None
+        and parameter.name not in names
+        and given_by(context, parameter.name) == "COMMANDLINE"
+    ]
+    if given:
+        raise UserInputError(
+            f"a preset says this itself: leave out {', '.join(given)}, or change the preset"
+        )
+
+
+def given_by(context: typer.Context, name: str) -> str:
+    source = context.get_parameter_source(name)
+    return "" if source is None else source.name
 
 
 def source_of(source: Path | None, input_name: str | None, loop: bool) -> Source:
@@ -165,7 +193,8 @@ def perform(wishes: Wishes) -> LiveReport:
     from bunraku.cli.live_view import LiveView
     from bunraku.session.live_session import LiveSession
 
-    check_picture(wishes)
+    for file in (wishes.out, wishes.picture):
+        refuse_existing(file, "--out", wishes.overwrite)
     view = LiveView(f"bunraku live: {Path(wishes.model).name}, blocks of {wishes.block} frames")
     session = LiveSession(
         wishes.model,
@@ -190,16 +219,11 @@ def perform(wishes: Wishes) -> LiveReport:
             session.wait(on_tick=view.tick)
         except KeyboardInterrupt:
             view.say("ending")
+    session.check_recording()
     report = session.report()
-    draw(session, wishes, report)
+    with working("drawing the spectrogram ...") if wishes.picture else nullcontext():
+        draw(session, wishes, report)
     return report
-
-
-def check_picture(wishes: Wishes) -> None:
-    if wishes.picture is not None and wishes.picture.exists() and not wishes.overwrite:
-        raise UserInputError(
-            f"{wishes.picture} exists and is not overwritten; choose another --out or use --force"
-        )
 
 
 def draw(session: LiveSession, wishes: Wishes, report: LiveReport) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from bunraku.cli.terminal_view import TerminalView
+from bunraku.cli.terminal_view import TerminalView, rows
 from bunraku.measure.latency_table import count_rows, latency_rows
 
 if TYPE_CHECKING:
@@ -28,21 +28,17 @@ class LiveView(TerminalView["LiveSession"]):
 
     def line(self, session: LiveSession) -> str:
         (_, in_rms), (_, out_rms) = session.meters()
-        return (
-            f"in {decibels(in_rms):6.1f} dB  out {decibels(out_rms):6.1f} dB"
-            f"  {summary(session.report())}"
-        )
+        levels = f"in {decibels(in_rms):6.1f} dB  out {decibels(out_rms):6.1f} dB"
+        return "  ".join([levels, *summary(session.report())])
 
     def shown(self, session: LiveSession) -> RenderableType:
         from rich.console import Group
-        from rich.text import Text
 
-        rows: list[Text] = []
+        bars: list[Text] = []
         for i, (name, (peak, rms)) in enumerate(zip(("in ", "out"), session.meters(), strict=True)):
             self._peaks[i] = max(peak, self._peaks[i] * 0.85)  # falls about 14 dB a second
-            rows.append(meter_bar(name, self._peaks[i], rms))
-        rows.append(Text(summary(session.report()) + "   Ctrl-C ends", style="dim"))
-        return Group(*rows)
+            bars.append(meter_bar(name, self._peaks[i], rms))
+        return Group(*bars, rows(*summary(session.report())))
 
 
 def decibels(level: float) -> float:
@@ -69,16 +65,16 @@ def meter_bar(name: str, peak: float, rms: float) -> Text:
     return bar
 
 
-def summary(report: LiveReport) -> str:
-    """One line of counters."""
-    text = (
-        f"{report.seconds:6.1f} s  blocks {report.blocks:,}  misses {report.misses:,}"
-        f"  underflows {report.output_underflows:,}"
-        f"  compute p99 {report.compute_ms.p99:.2f} of {report.block_ms:.2f} ms"
-    )
+def summary(report: LiveReport) -> list[str]:
+    """Counters, each part within 80 columns."""
+    parts = [
+        f"{report.seconds:.1f} s  blocks {report.blocks:,}  misses {report.misses:,}"
+        f"  underflows {report.output_underflows:,}",
+        f"compute p99 {report.compute_ms.p99:.2f} of {report.block_ms:.2f} ms",
+    ]
     if report.bridge is not None:
-        text += f"  Python missed {report.bridge.missed:,}"
-    return text
+        parts[-1] += f"  Python missed {report.bridge.missed:,}"
+    return parts
 
 
 def print_report(report: LiveReport) -> None:

@@ -21,6 +21,7 @@ NOT_COMMANDS = frozenset(
         "demo",
         "live_view",
         "main",
+        "output_files",
         "performance_view",
         "performing",
         "reporting",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from bunraku.cli.live import device_buffer_of
+from bunraku.cli.output_files import refuse_existing
 from bunraku.cli.reporting import JSON_OPTION, print_json, print_table
 from bunraku.cli.signals import terminate_like_interrupt
 from bunraku.errors import UserInputError
@@ -79,9 +80,12 @@ def loopback(
 def loopback_facts(report: LoopbackReport) -> dict[str, str]:
     rate = report.sample_rate_hz
     effect = "not measured" if report.effect_ms is None else f"{report.effect_ms:.3f} ms"
+    added = f"{effect} measured, {report.declared_ms:.3f} ms declared"
+    if report.model_rate_hz != rate:
+        added += f"; in it: resampling to the model's {report.model_rate_hz:,} Hz and back"
     return {
         "model": report.model,
-        "added by the model": f"{effect} measured, {report.declared_ms:.3f} ms declared",
+        "added by the model": added,
         "block": f"{report.block_frames} frames at {rate:,} Hz"
         f" ({1e3 * report.block_frames / rate:.2f} ms)",
         "markers": f"{report.emitted} emitted, {report.lost} lost, {report.disturbed} disturbed",
@@ -119,6 +123,7 @@ def glass(
 
     if html is not None:
         check_html(html, force)
+    refuse_existing(file, "--file", force)
     if test and camera is not None:
         raise UserInputError("--test and --camera exclude each other: give one")
     if preset is not None and (test or camera is not None or window or virtual_camera or effect):
@@ -203,8 +208,8 @@ def show(
         print_json({**report.as_dict(), "files": files})
         return
     lines = {
-        name: f"p50 {f.p50:.3f}  p95 {f.p95:.3f}  p99 {f.p99:.3f}  max {f.max:.3f}"
-        f"  jitter {f.jitter:.3f} ms"
+        name: f"p50 {f.p50:.3f}  p95 {f.p95:.3f}  p99 {f.p99:.3f}  jitter {f.jitter:.3f}"
+        f"  from {f.min:.3f} to {f.max:.3f} ms"
         for name, f in rows.items()
     }
     print_table("bunraku measure", {**lines, **facts}, "\n".join(report.notes))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bunraku.cli.terminal_view import TerminalView
+from bunraku.cli.terminal_view import TerminalView, rows
 from bunraku.measure.latency_table import count_rows, latency_rows, quantile_row
 
 if TYPE_CHECKING:
@@ -13,24 +13,22 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from bunraku.session.performance import Performance, PerformanceReport
-    from bunraku.session.video_report import VideoReport
+    from bunraku.session.video_report import SinkFigures, VideoReport
 
 
 class PerformanceView(TerminalView["Performance"]):
     """One line of how picture and voice are doing."""
 
     def line(self, performance: Performance) -> str:
-        return summary(performance.report())
+        return "  ".join(summary(performance.report()))
 
     def shown(self, performance: Performance) -> RenderableType:
-        from rich.text import Text
-
-        return Text(summary(performance.report()) + "   Ctrl-C ends", style="dim")
+        return rows(*summary(performance.report()))
 
 
-def summary(report: PerformanceReport) -> str:
-    """One line of what goes on."""
-    parts = [f"{report.seconds:6.1f} s"]
+def summary(report: PerformanceReport) -> list[str]:
+    """What goes on, each part within 80 columns."""
+    parts = [f"{report.seconds:.1f} s"]
     if report.picture is not None:
         picture = report.picture
         parts.append(
@@ -43,7 +41,7 @@ def summary(report: PerformanceReport) -> str:
         parts.append(f"voice {voice.misses:,} misses, {voice.output_underflows:,} underflows")
     if report.sync is not None:
         parts.append(f"skew {report.sync.skew_ms:+.0f} ms")
-    return "  ".join(parts)
+    return parts
 
 
 def print_report(report: PerformanceReport) -> None:
@@ -75,13 +73,38 @@ def picture_rows(picture: VideoReport) -> list[tuple[str, str]]:
         ("replaced by newer", f"{picture.replaced:,}"),
         ("left out by quality", f"{picture.skipped:,}"),
         ("failed", f"{picture.failed:,}"),
+        *(
+            (name, f"{count:,}")
+            for name, count in (
+                ("left out while held for the voice", picture.delay_dropped),
+                ("made up by interpolation", picture.filled),
+            )
+            if count
+        ),
         ("quality now", f"{picture.rungs - picture.rung} of {picture.rungs}"),
         ("quality changes", f"{picture.rung_changes:,}"),
         *(
             (f"effect {effect.name}", effect.error or f"{effect.tier}")
             for effect in picture.effects
         ),
+        *((sink.name, sink_row(sink)) for sink in picture.sinks),
     ]
+
+
+def sink_row(sink: SinkFigures) -> str:
+    """What a sink did, or why it does no more."""
+    if sink.error:
+        return sink.error
+    parts = [f"{sink.shown:,} shown", f"{sink.dropped:,} left out"]
+    sound = {
+        "lost": sink.dropped_sound_frames,
+        "silent": sink.silent_frames,
+        "cut": sink.cut_frames,
+    }
+    if any(sound.values()):
+        counts = ", ".join(f"{count:,} {what}" for what, count in sound.items() if count)
+        parts.append(f"frames of sound: {counts}")
+    return ", ".join(parts)
 
 
 def latency_table(report: PerformanceReport) -> Table:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from bunraku.cli.output_files import refuse_existing
 from bunraku.cli.reporting import JSON_OPTION, print_json, print_table
 from bunraku.cli.signals import terminate_like_interrupt
 
@@ -35,6 +36,7 @@ def render(
     """Render a file: same length, latency taken out, 32-bit float WAV."""
     from bunraku.session import render as offline
 
+    refuse_existing(target, "name", force)
     with terminate_like_interrupt(), progress_bar(as_json) as bar:
         task = None if bar is None else bar.add_task(f"{source.name}", total=None)
 

@@ -13,7 +13,7 @@ def register(app: typer.Typer) -> None:
 
 def serve(
     preset: Path | None = typer.Argument(
-        None, help="A performance preset (.toml) that visitors begin with."
+        None, help="What visitors begin with: a performance preset (.toml), or a name."
     ),
     host: str = typer.Option("127.0.0.1", "--host", help="Beyond loopback a token is demanded."),
     port: int = typer.Option(8470, "--port"),
@@ -39,6 +39,7 @@ def serve(
     certificate_key: Path | None = typer.Option(None, "--certificate-key", help="PEM, its key."),
 ) -> None:
     """Serve the page. Ctrl-C ends it, recordings complete."""
+    from bunraku.presets import locate
     from bunraku.serving.server import serve_until_signal
     from bunraku.serving.settings import serve_settings
 
@@ -46,7 +47,7 @@ def serve(
         host=host,
         port=port,
         token=token,
-        preset=preset,
+        preset=None if preset is None else locate(preset),
         presets=presets,
         max_sessions=max_sessions,
         recordings=recordings,

@@ -6,11 +6,13 @@ from __future__ import annotations
 import sys
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Group, RenderableType
     from rich.live import Live
 
 LINE_EVERY_S = 5.0
@@ -33,7 +35,7 @@ class TerminalView(ABC, Generic[Playing]):
         self._line_at = time.monotonic() + LINE_EVERY_S
 
     def __enter__(self) -> Self:
-        self._console.print(self._title, style="bold", markup=False)
+        self._print(f"{self._title}   Ctrl-C ends", "bold")
         if self._live is not None:
             self._live.start()
         return self
@@ -49,7 +51,18 @@ class TerminalView(ABC, Generic[Playing]):
 
     def say(self, text: str) -> None:
         """A message in a line of its own."""
-        self._console.print(f"· {text}", style="yellow", markup=False)
+        self._print(f"· {text}", "yellow")
+
+    @contextmanager
+    def busy(self, text: str) -> Iterator[None]:
+        """Say what takes long before anything plays; it stands there until the first `tick`."""
+        if self._live is None:
+            self.say(text)
+        else:
+            from rich.spinner import Spinner
+
+            self._live.update(Spinner("dots", text))
+        yield
 
     def tick(self, playing: Playing) -> None:
         """Show it as it is now."""
@@ -57,7 +70,11 @@ class TerminalView(ABC, Generic[Playing]):
             self._live.update(self.shown(playing))
         elif time.monotonic() >= self._line_at:
             self._line_at += LINE_EVERY_S
-            self._console.print(self.line(playing), markup=False)
+            self._print(self.line(playing))
+
+    def _print(self, text: str, style: str = "") -> None:
+        """In a log a line stays a line, however long."""
+        self._console.print(text, style=style, markup=False, soft_wrap=self._live is None)
 
     @abstractmethod
     def shown(self, playing: Playing) -> RenderableType:
@@ -66,3 +83,26 @@ class TerminalView(ABC, Generic[Playing]):
     @abstractmethod
     def line(self, playing: Playing) -> str:
         """For a log."""
+
+
+def rows(*texts: str) -> Group:
+    """Dim lines, each cut to the terminal's width."""
+    from rich.console import Group
+    from rich.text import Text
+
+    return Group(*(Text(text, style="dim", no_wrap=True, overflow="ellipsis") for text in texts))
+
+
+@contextmanager
+def working(text: str) -> Iterator[None]:
+    """On standard error, what takes long once nothing plays any more: beside a spinner, in a log as
+    a line."""
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        console.print(f"· {text}", style="yellow", markup=False)
+        yield
+        return
+    with console.status(text):
+        yield

@@ -41,13 +41,13 @@ def checked_toml(data: bytes, shape: type[Shape]) -> Shape:
     """The bytes as `shape` has them. Raises ModelFormatError that names the key and the remedy."""
     from pydantic import ValidationError
 
+    from bunraku.formats.shape_error import worded
+
     text = bounded_text(data)
     try:
         return shape.model_validate(tomllib.loads(text))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the preset"
-        refuse(place, first["input"], first["msg"], FIX_IT)
+        raise ModelFormatError(f"{worded(error, shape)}; {FIX_IT}") from None
     except (ValueError, RecursionError) as error:  # ValueError: also a number of too many digits
         reason = "nested too deep" if isinstance(error, RecursionError) else str(error)
         raise ModelFormatError(f"not valid TOML: {reason}; {FIX_IT}") from None

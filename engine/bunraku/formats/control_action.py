@@ -105,12 +105,12 @@ class ChooseVoice:
 
 @dataclass(frozen=True)
 class PlacedEffect:
-    """kept: the name of an effect in the rack that this one continues, with the files it uses and
+    """kept: the key of an effect in the rack that this one continues, with the files it uses and
     its lowest tier; None: a new one."""
 
     type: str
     settings: Mapping[str, SettingValue]
-    kept: str | None = None
+    kept: int | None = None
     on: bool = True
 
 

@@ -5,9 +5,10 @@ What an effect's own settings may be is the effect's to check; here they are bou
 
 from __future__ import annotations
 
+import posixpath
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from bunraku.formats import limits
 from bunraku.formats.control_shape import Control
@@ -50,7 +51,13 @@ class VirtualMicrophone(Strict):
     """A microphone that other programs can choose."""
 
     type: Literal["virtual_microphone"]
-    name: str = Field(default="bunraku", min_length=1, max_length=60, pattern=r"^[\w .-]+$")
+    name: str = Field(
+        default="bunraku",
+        min_length=1,
+        max_length=60,
+        pattern=r"^[\w .-]+$",
+        description="letters, digits, space, '.' and '-'",
+    )
 
 
 class Voice(Strict):
@@ -76,7 +83,11 @@ class Camera(Strict):
     width: Pixels = 640
     height: Pixels = 480
     rate_hz: FrameRateHz = 30.0
-    format: str | None = Field(default=None, pattern=r"^[A-Za-z0-9]{4}$")
+    format: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9]{4}$",
+        description="four letters or digits, such as MJPG",
+    )
 
 
 class VideoFile(Strict):
@@ -136,10 +147,20 @@ class VirtualCamera(Strict):
 
 
 class Recording(Strict):
-    """An MP4 with picture and voice in step."""
+    """An MP4 with picture and voice in step. file: within the folder the command was started from;
+    links that lead out of it are found when it is opened."""
 
     type: Literal["file"]
     file: Text
+
+    @field_validator("file")
+    @classmethod
+    def _within_the_folder(cls, file: str) -> str:
+        relative = posixpath.normpath(file.replace("\\", "/"))
+        first = relative.split("/")[0]
+        if "\0" in file or posixpath.isabs(relative) or ":" in first or first == "..":
+            raise ValueError("must be a relative path within the folder you start from")
+        return file
 
 
 Sink = Annotated[Window | VirtualCamera | Recording, Field(discriminator="type")]

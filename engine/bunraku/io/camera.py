@@ -151,7 +151,6 @@ CAP_PROP_FPS = 5  # OpenCV's number, so that a stand-in for a camera needs no Op
 def open_camera(spec: CameraSpec) -> Any:
     """A cv2.VideoCapture with what `spec` wishes. Raises DeviceError that lists the cameras."""
     cv2 = opencv("cameras")
-    cv2.setNumThreads(1)  # a core is left to the sound
     device = choose_camera(spec.device)
     is_file = isinstance(device, str) and not device.startswith("/dev/")
     api = cv2.CAP_V4L2 if sys.platform.startswith("linux") and not is_file else cv2.CAP_ANY

@@ -4,6 +4,10 @@ A sound card's second is not the monotonic clock's: over an hour 200 ppm are 0.7
 delay-locked loop (as Adriaensen, "Using a DLL to filter time", 2005) compares where each block
 lands with where its time says it belongs, and a windowed-sinc interpolator reads the sound that
 little faster or slower. Only a jump is bridged with silence or cut.
+
+Times may be a stranger's. Silence that only the sound's own times ask for is bounded: 10 s, paid
+back by as much sound. A block dated later than that follows without a gap, on a time line of its
+own, until times are sound again or pictures have led the track on to them.
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ MOST_STRETCH = 0.005
 FADE_S = 0.002
 HALF_TAPS, PHASES, KAISER_BETA = 16, 512, 8.0
 MOST_CHUNK_S = 1.0
+MOST_BRIDGE_S = 10.0
 
 Table = npt.NDArray[np.float32]
 
@@ -39,6 +44,8 @@ class SoundTrack:
         self.frames = 0
         self.silent_frames = 0
         self.cut_frames = 0
+        self._moved_ns = 0  # of the present time line: by how much its times are taken for earlier
+        self._may_bridge = self._most_bridge = round(MOST_BRIDGE_S * sample_rate_hz)
         self._table = _taps()
         self._drift = 0.0  # output frames for each frame that comes in, less 1
         self._heard_s = 0.0
@@ -49,6 +56,7 @@ class SoundTrack:
     def add(self, samples: Samples, time_ns: int) -> Iterator[Samples]:
         """float32 [frames, channels] of which the first belongs at `time_ns`; nominal-rate pieces
         of [frames, channels] that continue the track."""
+        time_ns = self._believed(time_ns)
         error = self._wanted(time_ns) - self._landing()
         jump = round(error)
         if not self._began or abs(error) > JUMP_S * self.sample_rate_hz:
@@ -59,18 +67,23 @@ class SoundTrack:
                     return
                 error -= jump
             elif jump > 0:
+                self._may_bridge -= jump
                 yield from self._bridge(time_ns)
                 error = self._wanted(time_ns) - self._landing()
             samples = self._faded_in(samples)
             self._began = True
             error = 0.0 if abs(error) > 1.0 else error
+        self._may_bridge = min(self._most_bridge, self._may_bridge + len(samples))
         step = self._follow(error, len(samples))
         self._held = np.concatenate([self._held, samples])
         yield self._read(step)
 
     def fill_to(self, time_ns: int) -> Iterator[Samples]:
-        """Silence up to `time_ns`, where no sound came so far."""
-        if self._wanted(time_ns) - self._landing() > 1.0:
+        """Silence up to `time_ns`, where no sound came so far; 10 s of it at once."""
+        missing = self._wanted(time_ns) - self._landing()
+        if missing > self._most_bridge:
+            time_ns -= self._ns(missing - self._most_bridge)
+        if missing > 1.0:
             yield from self._bridge(time_ns)
 
     def finish(self) -> Samples:
@@ -79,6 +92,24 @@ class SoundTrack:
 
     def _wanted(self, time_ns: int) -> float:
         return (time_ns - self.origin_ns) * self.sample_rate_hz / NS_PER_S
+
+    def _ns(self, frames: float) -> int:
+        return round(frames * NS_PER_S / self.sample_rate_hz)
+
+    def _believed(self, time_ns: int) -> int:
+        """The time at which the block is put: its own, or that of another time line."""
+        landing = self._landing()
+        ahead = self._wanted(time_ns) - landing
+        most = max(self._may_bridge, JUMP_S * self.sample_rate_hz)
+        moved_ns = 0
+        if ahead > most:
+            moved_ns = self._moved_ns
+            moved = self._wanted(time_ns - moved_ns) - landing
+            if moved_ns == 0 or not -self._most_bridge < moved <= most:
+                moved_ns = self._ns(ahead)
+        if moved_ns != self._moved_ns:
+            self._moved_ns, self._began = moved_ns, False
+        return time_ns - moved_ns
 
     def _landing(self) -> float:
         """Where the next frame that comes in would sound, in frames of the track."""

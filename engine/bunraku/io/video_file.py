@@ -15,15 +15,18 @@ from bunraku.streaming.video_frame import VideoFrame
 
 LONGEST_GAP_NS = 200_000_000
 NEAR_S = 0.5
+"""So far, and by half of itself, a round may be from what the file says of it."""
 
 
 class VideoFile(VideoSource):
     """The time of a frame is when it falls due; the first falls due at `started_ns`, unless another
     clock is followed.
 
-    duration_s: how long one round lasts, as the file says; 0 if it does not. A frame that is more
-    than a period late is dropped, unless nothing was given for 0.2 s: a machine too slow for a
-    file still shows some of it. Raises MediaError.
+    duration_s: how long one round lasts, as the file says; 0 if it does not. round_s: may be set
+    before `start`: each round lasts so long, because sound of that length is heard with it; what
+    comes later in the file is left out. None: as long as its pictures. A frame that is more than a
+    period late is dropped, unless nothing was given for 0.2 s: a machine too slow for a file still
+    shows some of it. Raises MediaError.
     """
 
     thread_name = "bunraku-video-file"
@@ -34,6 +37,7 @@ class VideoFile(VideoSource):
         self._opened_ns = time.monotonic_ns()
         super().__init__(self._reader.size, self._reader.rate_hz, on_message)
         self.duration_s = self._reader.duration_s
+        self.round_s: float | None = None
         self.started_ns = 0
         self._time_ns_of: Callable[[float], int] | None = None
 
@@ -51,12 +55,18 @@ class VideoFile(VideoSource):
         began_s, number = 0.0, 0
         while True:
             reader = self._open_reader()
-            round_s, number = self._play_round(reader, put, stopping, began_s, number)
+            pictures_s, number = self._play_round(reader, put, stopping, began_s, number)
             self._close()
             if stopping.is_set() or not self.spec.loop:
                 return
-            said_s = self.duration_s
-            began_s += said_s if abs(said_s - round_s) < NEAR_S else round_s
+            began_s += self._round_length(pictures_s)
+
+    def _round_length(self, pictures_s: float) -> float:
+        """In seconds, and never next to nothing: rounds without length would be a busy loop."""
+        if self.round_s is not None:
+            return max(self.round_s, 1.0 / self.rate_hz)
+        near_s = min(NEAR_S, pictures_s / 2)
+        return self.duration_s if abs(self.duration_s - pictures_s) < near_s else pictures_s
 
     def _play_round(
         self,
@@ -70,7 +80,10 @@ class VideoFile(VideoSource):
         period_s = 1.0 / self.rate_hz
         period_ns = round(period_s * NS_PER_S)
         corrupt_before, last_s, given_ns = self.corrupt, -period_s, 0
+        most_s = self.round_s if self.spec.loop else None
         for time_s, frame in reader.frames():
+            if most_s is not None and time_s >= most_s > 0:
+                break
             last_s = time_s
             self.corrupt = corrupt_before + reader.corrupt
             due_ns = self._due_ns(began_s + time_s)

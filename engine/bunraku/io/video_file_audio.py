@@ -33,6 +33,8 @@ def read_file_audio(
         raise UserInputError(
             f"sample_rate_hz is {sample_rate_hz}: give {LEAST_RATE_HZ:,} to {MOST_RATE_HZ:,}"
         )
+    if seconds is not None and seconds > most_seconds:
+        raise too_long(path, most_seconds)
     av = pyav("reading video")
     container = open_container(path)
     try:
@@ -43,10 +45,7 @@ def read_file_audio(
         track = _Track(sample_rate_hz, round(most_seconds * sample_rate_hz))
         for time_s, samples in _sound(av, container, stream, sample_rate_hz, path):
             if not track.add(samples, None if time_s is None else time_s - start_s):
-                raise MediaError(
-                    f"{path}: over {most_seconds:,.0f} s of sound, which is not kept in memory;"
-                    " cut it"
-                )
+                raise too_long(path, most_seconds)
         whole = track.whole()
     finally:
         container.close()
@@ -54,6 +53,12 @@ def read_file_audio(
         return whole
     frames = round(seconds * sample_rate_hz)
     return np.pad(whole[:frames], ((0, max(0, frames - len(whole))), (0, 0)))
+
+
+def too_long(path: str | Path, most_seconds: float) -> MediaError:
+    return MediaError(
+        f"{path}: over {most_seconds:,.0f} s of sound, which is not kept in memory; cut it"
+    )
 
 
 def _picture_start_s(container: Any) -> float:

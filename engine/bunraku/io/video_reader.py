@@ -63,9 +63,9 @@ def reason_of(error: Exception) -> str:
 class VideoReader:
     """One pass through the pictures of a file or stream, in the order of their times.
 
-    size: of every picture, turned as the file says. rate_hz: nominal. duration_s: as the file says,
-    0 if it does not. start_s: the file's own time of the first picture. corrupt: packets and
-    pictures left out. Raises MediaError; `close` it.
+    size: of every picture, turned as the file says. rate_hz: nominal. duration_s: of the pictures
+    as the file says, else of all that is in it; 0 if it says neither. start_s: the file's own time
+    of the first picture. corrupt: packets and pictures left out. Raises MediaError; `close` it.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -88,8 +88,7 @@ class VideoReader:
         self.size = (int(width), int(height))
         self.rate_hz = self._sane_rate()
         self.start_s = self._own_time(self._first) or 0.0
-        length = self._stream.duration
-        self.duration_s = float(length * self._stream.time_base) if length else 0.0
+        self.duration_s = self._said_duration()
 
     def frames(self) -> Iterator[tuple[float, Any]]:
         """(seconds since the first picture, PyAV frame) to the end. Times always grow: a jump of
@@ -150,6 +149,12 @@ class VideoReader:
         if rate is None or not LEAST_RATE_HZ <= rate <= MOST_RATE_HZ:
             return DEFAULT_RATE_HZ
         return float(rate)
+
+    def _said_duration(self) -> float:
+        if self._stream.duration:
+            return max(0.0, float(self._stream.duration * self._stream.time_base))
+        whole = self._container.duration  # as in a Matroska file, which tells no other
+        return max(0.0, float(whole / self._av.time_base)) if whole else 0.0
 
     def _own_time(self, frame: Any) -> float | None:
         if frame.pts is None or frame.time_base is None:

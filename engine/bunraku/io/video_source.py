@@ -54,6 +54,7 @@ class VideoSource(ABC):
         self._say = on_message
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._left_behind: threading.Thread | None = None
 
     def start(self, put: Put) -> None:
         """Call `put` with each frame, from this source's thread, in order of capture."""
@@ -69,23 +70,30 @@ class VideoSource(ABC):
     def stop(self) -> None:
         """No `put` is called afterwards. A device that hangs in its driver is left behind."""
         self._stopping.set()
-        thread, self._thread = self._thread, None
+        thread = self._thread
         if thread is None:
             self._close()
             return
-        if thread is threading.current_thread():
-            return
+        if thread is threading.current_thread() or thread is self._left_behind:
+            return  # it closes what is open itself
         thread.join(JOIN_TIMEOUT_S)
         if thread.is_alive():
+            self._left_behind = thread
             self._say(f"{self.thread_name} still hangs; left behind")
+        else:
+            self._thread = None
 
     def follow(self, time_ns_of: Callable[[float], int]) -> None:  # noqa: B027 - cameras cannot
         """Before `start`: let what stands at so many seconds fall due when this says. A source with
         a clock of its own, such as a camera, keeps it."""
 
     def _work(self, put: Put, stopping: threading.Event) -> None:
+        def put_until_stopped(frame: VideoFrame) -> None:
+            if not stopping.is_set():  # one that was left behind may wake up again
+                put(frame)
+
         try:
-            self._deliver(put, stopping)
+            self._deliver(put_until_stopped, stopping)
         except BunrakuError as error:
             self.error = error
         except Exception as error:

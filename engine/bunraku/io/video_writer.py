@@ -60,7 +60,7 @@ class VideoWriter(VideoSink):
         self._changed = threading.Condition()
         self._queue: deque[VideoFrame | Sound] = deque()
         self._queued_bytes = self._queued_frames = self._queued_sound = 0
-        self._running = self._has_begun = False
+        self._running = self._has_begun = self._given_up = False
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -131,13 +131,15 @@ class VideoWriter(VideoSink):
             self._queued_sound -= len(early[0])
 
     def stop(self) -> None:
-        """Encode what is queued and finish the file. Without a picture there is none."""
+        """Encode what is queued and finish the file; what is not encoded after 10 s is left out.
+        Without a picture there is none."""
         with self._changed:
             self._running = False
             self._changed.notify()
         if self._thread is None or self._thread is threading.current_thread():
             return
         self._thread.join(FINISH_TIMEOUT_S)
+        self._given_up = True
         if self._thread.is_alive() and self.error is None:
             self.error = MediaError(
                 f"{self.path}: still not finished after {FINISH_TIMEOUT_S:.0f} s; it plays as far"
@@ -179,10 +181,10 @@ class VideoWriter(VideoSink):
             return next((item for item in self._queue if isinstance(item, VideoFrame)), None)
 
     def _next(self) -> VideoFrame | Sound | None:
-        """The oldest item; None when stopped and empty."""
+        """The oldest item; None when stopped and empty, or when it takes too long."""
         with self._changed:
             self._changed.wait_for(lambda: len(self._queue) > 0 or not self._running)
-            if not self._queue:
+            if not self._queue or self._given_up:
                 return None
             item = self._queue.popleft()
             if isinstance(item, VideoFrame):

@@ -39,8 +39,9 @@ OnTick = Callable[[], None]
 class GlassReport:
     """latency_ms: from capture to the hand-over to the sinks; filmed: from the drawing of the
     screen's picture to the camera's. read_from: what told the time of capture. captured = arrived +
-    dropped; at the end one may be under way. unreadable: arrived without a legible code. repeated:
-    the camera filmed the same picture of the screen again; only the first counts."""
+    dropped; at the end one may be under way. filled: made up by interpolation, in no other figure.
+    unreadable: arrived without a legible code. repeated: the camera filmed the same picture of the
+    screen again; only the first counts."""
 
     what: str
     read_from: str
@@ -52,6 +53,7 @@ class GlassReport:
     captured: int
     arrived: int
     dropped: int
+    filled: int
     unreadable: int
     repeated: int
     late: int
@@ -90,6 +92,7 @@ def measure_glass(
     performance.picture.add_sink(reader)
     with opened:
         performance.wait(seconds=seconds, on_tick=lambda performance: on_tick and on_tick())
+    performance.check_recordings()
     return report_of(performance, reader, preset.name or "picture")
 
 
@@ -129,6 +132,7 @@ def report_of(performance: Performance, reader: ReadingSink, what: str) -> Glass
         captured=had,
         arrived=reader.shown,
         dropped=had - reader.shown,
+        filled=reader.filled,
         unreadable=len(reader.seen) - len(read),
         repeated=0,
         late=sum(latency > counted.budget_ms for latency in series.latencies_ms),
@@ -148,6 +152,8 @@ def notes_of(legible: bool, reader: ReadingSink) -> tuple[str, ...]:
         )
     if reader.missed:
         notes.append(f"{reader.missed} frames came faster than codes are read, and are left out")
+    if reader.filled:
+        notes.append(f"{reader.filled} frames were made up by interpolation, and are left out")
     return tuple(notes)
 
 
@@ -223,6 +229,7 @@ def filmed_report(
         captured=reader.shown + dropped,
         arrived=reader.shown,
         dropped=dropped,
+        filled=0,
         unreadable=len(reader.seen) - len(read),
         repeated=len(read) - len(points),
         late=0,

@@ -56,14 +56,15 @@ class ReadingSink(VideoSink):
     read: gives (time_ns, number) of the code in a picture, or None.
     seen: (time of hand-over, time in the code, number in the code, the frame's own time of capture)
     of each frame, in ns; both of the code are None where there is none. missed: frames that came
-    while the one before was still being read: neither read nor in `seen`.
+    while the one before was still being read: neither read nor in `seen`. filled: made up by
+    interpolation, their code with them: neither read nor shown.
     """
 
     def __init__(self, read: Read = read_time_code) -> None:
         self._read = read
         self.seen: list[tuple[int, int | None, int | None, int]] = []
         self.error = None
-        self.shown = 0
+        self.shown = self.filled = 0
         self.dropped = 0
         self._mailbox: Mailbox[tuple[int, VideoFrame]] = Mailbox()
         self._thread: threading.Thread | None = None
@@ -80,6 +81,9 @@ class ReadingSink(VideoSink):
             self._thread.start()
 
     def show(self, frame: VideoFrame) -> None:
+        if frame.interpolated:
+            self.filled += 1
+            return
         self._mailbox.put((time.monotonic_ns(), frame))
         self.shown += 1
 

@@ -48,7 +48,7 @@ svg { display: block; width: 100%; height: auto; font: 12px system-ui, sans-seri
 .tick, .unit { fill: var(--quiet); }
 footer { color: var(--quiet); font-size: 13px; }
 """
-HEADINGS = ("p50", "p95", "p99", "max", "jitter")
+HEADINGS = ("min", "p50", "p95", "p99", "max", "jitter")
 
 
 def write_html(
@@ -104,7 +104,7 @@ def html_page(
         f"<section><h2>Quantiles, ms</h2>{quantile_table(rows)}</section>",
         f"<section><h2>What was measured</h2>{fact_table(facts)}</section>",
         f"<footer>bunraku {escape(__version__)} · {datetime.now(UTC):%Y-%m-%d %H:%M} UTC · jitter"
-        " is p99 less p50</footer>",
+        " is p99 less p50, which a drift escapes: compare min and max</footer>",
     ]
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"

@@ -11,9 +11,11 @@ import numpy as np
 
 @dataclass(frozen=True)
 class LatencyFigures:
-    """Milliseconds. jitter is p99 less p50. All 0 where nothing was measured."""
+    """Milliseconds. jitter is p99 less p50; a drift shows in min to max alone. All 0 where nothing
+    was measured."""
 
     count: int = 0
+    min: float = 0.0
     p50: float = 0.0
     p95: float = 0.0
     p99: float = 0.0
@@ -42,6 +44,7 @@ class LatencySeries:
         p50, p95, p99 = np.percentile(self.latencies_ms, [50.0, 95.0, 99.0])
         return LatencyFigures(
             count=len(self.latencies_ms),
+            min=min(self.latencies_ms),
             p50=float(p50),
             p95=float(p95),
             p99=float(p99),

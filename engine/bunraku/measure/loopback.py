@@ -54,13 +54,14 @@ def measure_loopback(
             f"seconds is {seconds:g}: use {LEAST_SECONDS:g} to {MOST_SECONDS:g}, such as 20"
         )
     tick = on_tick or (lambda: None)
-    what: str | bytes = plain_model(sample_rate_hz) if model is None else model
     if paced:
         if input_name is not None or output_name is not None:
             raise UserInputError("a paced measurement has no devices: leave out input and output")
+        rate_hz = sample_rate_hz or DEFAULT_RATE_HZ
+        what = plain_model(rate_hz) if model is None else model
         return measure_paced(what, block_frames, seconds, sample_rate_hz, tick)
     loop = DeviceLoop(
-        what,
+        plain_model if model is None else model,
         input_name=input_name,
         output_name=output_name,
         block_frames=block_frames,
@@ -73,10 +74,9 @@ def measure_loopback(
     return _device_report(loop, positions, came, played, heard)
 
 
-def plain_model(sample_rate_hz: int | None) -> bytes:
-    """A chain that changes nothing."""
-    rate_hz = float(sample_rate_hz or DEFAULT_RATE_HZ)
-    return write_flat(ModelSpec(ChainSpec((GainSpec(0.0),)), rate_hz, "no effect"))
+def plain_model(sample_rate_hz: int) -> bytes:
+    """A chain that changes nothing: of this rate, so that nothing is resampled either."""
+    return write_flat(ModelSpec(ChainSpec((GainSpec(0.0),)), float(sample_rate_hz), "no effect"))
 
 
 def _device_report(
@@ -104,10 +104,12 @@ def _device_report(
     score = float(np.median(scores)) if scores else 0.0
     chosen, figures = (after, clear) if through else (before, arrived)
     series = series_of(positions, chosen, figures, rate)
+    lost, disturbed = len(usable) - len(figures), len(positions) - len(usable)
     differences = [delay_of(after[k]) - delay_of(before[k]) for k in clear]
     return LoopbackReport(
         path=f"{told.name}: output, cable, input, then the model",
         model=loop.model.name,
+        model_rate_hz=round(loop.model.sample_rate_hz),
         sample_rate_hz=rate,
         block_frames=loop.block_frames,
         seconds=counted["frames"] / rate,
@@ -118,11 +120,11 @@ def _device_report(
         declared_ms=1e3 * loop.latency_frames / rate,
         score=score,
         emitted=len(positions),
-        lost=len(usable) - len(figures),
-        disturbed=len(positions) - len(usable),
+        lost=lost,
+        disturbed=disturbed,
         underflows=counted["output_underflows"],
         misses=counted["missed_deadlines"],
-        notes=notes_of(loop.model.name, through, score),
+        notes=notes_of(loop.model.name, through, score, len(positions), lost, disturbed),
         series=series,
         machine=machine_name(),
     )

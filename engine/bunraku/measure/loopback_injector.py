@@ -29,20 +29,22 @@ from bunraku.session.live_session import (
 )
 from bunraku.session.recorder import Recorder
 
+ModelFor = Callable[[int], bytes]
 BRIDGE_FRAMES = 4096
 TAKE_TIMEOUT_S = 0.1
 TICK_S = 0.05
 
 
 class DeviceLoop:
-    """Open devices, not yet started. All frames are counted as the engine counts them.
+    """Open devices, not yet started. model: a file, a name of the pack, or what makes one for the
+    sample rate that the devices have. All frames are counted as the engine counts them.
 
     Raises DeviceError, UserInputError, ModelFormatError.
     """
 
     def __init__(
         self,
-        model: str | bytes,
+        model: str | ModelFor,
         *,
         input_name: str | int | None,
         output_name: str | int | None,
@@ -52,7 +54,8 @@ class DeviceLoop:
     ) -> None:
         check_settings(block_frames, sample_rate_hz, None)
         check_device_buffer(device_buffer)
-        self.model = load_model(model)
+        if isinstance(model, str):
+            self.model = load_model(model)  # before any device: the name may be wrong
         self.block_frames = block_frames
         self._link = DeviceLink(
             input_name=DeviceEndpoint(input_name),
@@ -63,6 +66,8 @@ class DeviceLoop:
             say=lambda text: None,
         )
         self.sample_rate_hz = sample_rate_hz or self._link.default_sample_rate_hz
+        if not isinstance(model, str):
+            self.model = load_model(model(self.sample_rate_hz))
         rate_hz = float(self.sample_rate_hz)
         self._stream = _native.Stream(
             self.model, sample_rate_hz=rate_hz, max_block_frames=block_frames

@@ -58,9 +58,12 @@ def measure_paced(
     scores = [one.score for one in found if one is not None]
     effect = [delay_of(found[k]) for k in clear]
     score = float(np.median(scores)) if scores else 0.0
+    lost = len(positions) - len(clear)
+    disturbed = len(clear) - len(points) if through else 0
     return LoopbackReport(
         path="no device: a session paced by the clock",
         model=report.model,
+        model_rate_hz=round(session.model.sample_rate_hz),
         sample_rate_hz=rate,
         block_frames=block_frames,
         seconds=report.seconds,
@@ -71,11 +74,11 @@ def measure_paced(
         declared_ms=1e3 * report.declared.chain_frames / rate,
         score=score,
         emitted=len(positions),
-        lost=len(positions) - len(clear),
-        disturbed=len(clear) - len(points) if through else 0,
+        lost=lost,
+        disturbed=disturbed,
         underflows=report.output_underflows,
         misses=report.misses,
-        notes=notes_of(report.model, through, score),
+        notes=notes_of(report.model, through, score, len(positions), lost, disturbed),
         series=series,
         machine=machine_name(),
     )

@@ -14,6 +14,8 @@ AROUND_S = 0.1
 """Once the first marker has told the delay, the others are looked for so near to it: nearer than
 half a period, so that none is taken for its neighbour."""
 LEAST_SHARE_CLEAR = 0.5
+MANY_SHARE = 0.1
+"""Of the markers: when so many are missing, the report says what to do."""
 
 
 @dataclass(frozen=True)
@@ -22,10 +24,13 @@ class LoopbackReport:
     `through_effect` is false, because the effect makes a marker unrecognisable. device_ms: of the
     same markers before the effect; None when paced. effect_ms: the median difference. emitted =
     those measured + lost + disturbed; lost: not found where they should be; disturbed: this program
-    was too slow to play them. score: the median likeness of what came back, 0 to 1."""
+    was too slow to play them. model_rate_hz: where it is another than sample_rate_hz, what the
+    model adds has the change of rate in it. score: the median likeness of what came back, 0 to
+    1."""
 
     path: str
     model: str
+    model_rate_hz: int
     sample_rate_hz: int
     block_frames: int
     seconds: float
@@ -72,14 +77,28 @@ def find_markers(
     return found
 
 
-def notes_of(model: str, through: bool, score: float) -> tuple[str, ...]:
-    if through:
-        return ()
-    return (
-        f"'{model}' changes a marker so much that it is not recognised behind it (likeness"
-        f" {score:.2f}, {LEAST_SCORE:g} is needed): the figures are of the path without the"
-        " effect; add what the effect declares",
-    )
+def notes_of(
+    model: str, through: bool, score: float, emitted: int, lost: int, disturbed: int
+) -> tuple[str, ...]:
+    """What limits the figures, and what helps."""
+    notes = []
+    if not through:
+        notes.append(
+            f"'{model}' changes a marker so much that it is not recognised behind it (likeness"
+            f" {score:.2f}, {LEAST_SCORE:g} is needed): the figures are of the path without the"
+            " effect; add what the effect declares"
+        )
+    if disturbed > MANY_SHARE * emitted:
+        notes.append(
+            f"{disturbed} of {emitted} markers were disturbed: this machine was too busy to play"
+            " them, or to see when; close other programs, or measure for longer"
+        )
+    if through and lost > MANY_SHARE * emitted:
+        notes.append(
+            f"{lost} of {emitted} markers were not recognised: silence whatever else sounds into"
+            " this input, and lower its gain if it clips"
+        )
+    return tuple(notes)
 
 
 def is_clear(found: Found | None) -> bool:

@@ -24,7 +24,7 @@ LEVEL = 0.25
 EDGE_SHARE = 0.25
 FIRST_S, PAUSE_S, PERIOD_S, RETURN_S = 0.3, 1.0, 0.25, 0.3
 LEAST_SCORE = 0.5
-"""Noise within the band reaches 0.35 by chance in a window of 1 s; a clean path scores 1."""
+"""Noise within the band reaches 0.4 by chance in a window of 1 s; a clean path scores 1."""
 MOST_RIVAL = 0.9
 RIVAL_AFTER_S = 0.001
 FINE_STEPS = 16

@@ -1,4 +1,4 @@
-"""Two moments of a recording side by side: the picture before and after its effects came in."""
+"""A picture before and after its effects, side by side."""
 
 from __future__ import annotations
 
@@ -8,26 +8,42 @@ import numpy as np
 
 from bunraku.errors import MediaError
 from bunraku.io.video_reader import VideoReader
+from bunraku.io.video_source import VideoSink
 from bunraku.packages import opencv
-from bunraku.streaming.video_frame import Pixels
+from bunraku.streaming.video_frame import Pixels, VideoFrame
 
 GAP_PIXELS = 8
 
 
-def save_picture_pair(recording: Path, picture: Path, first_s: float, second_s: float) -> None:
-    """Write the frames shown at these seconds of `recording` beside each other. Raises MediaError
-    where it is shorter."""
+class NewestFrame(VideoSink):
+    """Keeps the frame that was handed over last."""
+
+    def __init__(self) -> None:
+        self.frame: VideoFrame | None = None
+        self.error = None
+        self.shown = self.dropped = 0
+
+    def start(self) -> None:
+        return
+
+    def show(self, frame: VideoFrame) -> None:
+        self.frame = frame
+        self.shown += 1
+
+    def stop(self) -> None:
+        return
+
+
+def save_picture_pair(before: Pixels, recording: Path, picture: Path) -> None:
+    """Write `before` and the last frame of `recording` beside each other. Raises MediaError where
+    there is none, or one of another size."""
     reader = VideoReader(recording)
-    found: list[Pixels] = []
     try:
-        for time_s, frame in reader.frames():
-            if time_s >= (first_s, second_s)[len(found)]:
-                found.append(reader.pixels_of(frame))
-            if len(found) == 2:
-                break
+        *_, (_, last) = reader.frames()
+        after = reader.pixels_of(last)
     finally:
         reader.close()
-    if len(found) < 2:
-        raise MediaError(f"{recording} ends before {second_s:g} s; record longer")
-    gap = np.full((found[0].shape[0], GAP_PIXELS, 3), 255, np.uint8)
-    opencv("writing a picture").imwrite(str(picture), np.hstack([found[0], gap, found[1]]))
+    if after.shape != before.shape:
+        raise MediaError(f"{recording} has no picture of this size; record longer")
+    gap = np.full((before.shape[0], GAP_PIXELS, 3), 255, np.uint8)
+    opencv("writing a picture").imwrite(str(picture), np.hstack([before, gap, after]))

@@ -1,11 +1,12 @@
 """An image generator on a stream of frames: frame in, blended frame out, all on its device.
 
-On a GPU the whole way is one CUDA graph on a prioritised stream, captured once for each pair of
-frame and network sizes; on a CPU the same steps run one by one.
+On a GPU the whole way is one CUDA graph on a prioritised stream, captured once for each number of
+frames and their and the network's size; on a CPU the same steps run one by one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,8 +39,8 @@ def cuda_at_hand() -> bool:
 class Buffers:
     """Everything that one graph reads and writes, at fixed addresses."""
 
-    frame: Tensor
-    mask: Tensor
+    frames: Tensor
+    masks: Tensor
     shown: Tensor
     graph: Any = None
 
@@ -59,55 +60,64 @@ class ImagePlayer:
             else None
         )
         self._pool: Any = None
-        self._buffers: dict[tuple[Size, Size, Size], Buffers] = {}
+        self._buffers: dict[tuple[int, Size, Size, Size], Buffers] = {}
 
-    def show(self, pixels: Pixels, mask: Mask, size: Size) -> Pixels:
-        """`pixels` with the network's picture over it as far as `mask` says.
+    def show(self, pictures: Sequence[tuple[Pixels, Mask]], size: Size) -> list[Pixels]:
+        """Each (pixels, mask): the pixels with the network's picture over them as far as the mask
+        says. All have the same shapes, and are one batch.
 
         pixels: uint8 [H, W, 3], blue first; mask: float32 [h, w] of any size, 0 to 1, where [1, 1]
         holds for the whole frame; size: what the network gets.
         """
-        key = (pixels.shape[:2], mask.shape[:2], size)
+        pixels, mask = pictures[0]
+        key = (len(pictures), pixels.shape[:2], mask.shape[:2], size)
         buffers = self._buffers.get(key)
         with torch.inference_mode():
             if buffers is None:
                 if len(self._buffers) == GRAPHS_MAX:
                     self._buffers.pop(next(iter(self._buffers)))
                 make = self.capture if self.on_gpu else self.make_buffers
-                buffers = self._buffers[key] = make(pixels, mask, size)
+                buffers = self._buffers[key] = make(pictures, size)
             if self.on_gpu:
-                return self.replay(buffers, pixels, mask)
-            return self.run_here(buffers, pixels, mask, size)
+                return self.replay(buffers, pictures)
+            return self.run_here(buffers, pictures, size)
 
-    def make_buffers(self, pixels: Pixels, mask: Mask, _: Size) -> Buffers:
-        frame = torch.empty(pixels.shape, dtype=torch.uint8, device=self.device)
-        cover = torch.empty((1, 1, *mask.shape), dtype=torch.float32, device=self.device)
-        return Buffers(frame, cover, torch.empty_like(frame))
+    def make_buffers(self, pictures: Sequence[tuple[Pixels, Mask]], _: Size) -> Buffers:
+        count, (pixels, mask) = len(pictures), pictures[0]
+        frames = torch.empty((count, *pixels.shape), dtype=torch.uint8, device=self.device)
+        masks = torch.empty((count, 1, *mask.shape), dtype=torch.float32, device=self.device)
+        return Buffers(frames, masks, torch.empty_like(frames))
+
+    def fill(self, buffers: Buffers, pictures: Sequence[tuple[Pixels, Mask]]) -> None:
+        for k, (pixels, mask) in enumerate(pictures):
+            buffers.frames[k].copy_(torch.from_numpy(np.ascontiguousarray(pixels)))
+            buffers.masks[k, 0].copy_(torch.tensor(mask))
 
     def steps(self, buffers: Buffers, size: Size) -> None:
         from bunraku_kernels.frame import frame_to_tensor, tensor_to_frame
 
         seen = frame_to_tensor(
-            buffers.frame, size, mean=HALF, std=HALF, dtype=self.dtype, layout="channels_last"
+            buffers.frames, size, mean=HALF, std=HALF, dtype=self.dtype, layout="channels_last"
         )
         made = self.model(seen)
         tensor_to_frame(
-            made, buffers.frame, mask=buffers.mask, mean=HALF, std=HALF, out=buffers.shown
+            made, buffers.frames, mask=buffers.masks, mean=HALF, std=HALF, out=buffers.shown
         )
 
-    def run_here(self, buffers: Buffers, pixels: Pixels, mask: Mask, size: Size) -> Pixels:
-        buffers.frame.copy_(torch.from_numpy(np.ascontiguousarray(pixels)))
-        buffers.mask[0, 0].copy_(torch.tensor(mask))
+    def run_here(
+        self, buffers: Buffers, pictures: Sequence[tuple[Pixels, Mask]], size: Size
+    ) -> list[Pixels]:
+        self.fill(buffers, pictures)
         self.steps(buffers, size)
-        return np.array(buffers.shown.numpy())
+        return list(np.array(buffers.shown.numpy()))
 
-    def capture(self, pixels: Pixels, mask: Mask, size: Size) -> Buffers:
+    def capture(self, pictures: Sequence[tuple[Pixels, Mask]], size: Size) -> Buffers:
         """Steps that were run a few times, so that libraries have chosen and allocated, as a
         graph."""
         with torch.cuda.stream(self._stream):
-            buffers = self.make_buffers(pixels, mask, size)
-            buffers.frame.zero_()
-            buffers.mask.zero_()
+            buffers = self.make_buffers(pictures, size)
+            buffers.frames.zero_()
+            buffers.masks.zero_()
             for _ in range(WARM_UP_RUNS):
                 self.steps(buffers, size)
         torch.cuda.current_stream().wait_stream(self._stream)
@@ -117,10 +127,9 @@ class ImagePlayer:
         self._pool = buffers.graph.pool()
         return buffers
 
-    def replay(self, buffers: Buffers, pixels: Pixels, mask: Mask) -> Pixels:
+    def replay(self, buffers: Buffers, pictures: Sequence[tuple[Pixels, Mask]]) -> list[Pixels]:
         with torch.cuda.stream(self._stream):
-            buffers.frame.copy_(torch.from_numpy(np.ascontiguousarray(pixels)))
-            buffers.mask[0, 0].copy_(torch.tensor(mask))
+            self.fill(buffers, pictures)
             buffers.graph.replay()
             shown = buffers.shown.cpu()
-        return np.array(shown.numpy())
+        return list(np.array(shown.numpy()))

@@ -15,7 +15,7 @@ VIDEO_SHARE = 0.85
 NS_PER_MS = 1e6
 REMEDY = {
     Lane.AUDIO: "close a session, take larger blocks, or leave out an effect written in Python",
-    Lane.VIDEO: "close a session, lower the size or the frame rate, or take a lighter effect",
+    Lane.VIDEO: "take an effect out, lower the size or the frame rate, or close another session",
 }
 
 
@@ -110,15 +110,20 @@ class Admission:
         self._booked: dict[tuple[str, Lane], Booking] = {}
         self._lock = threading.Lock()
 
-    def admit(self, demand: Demand) -> int:
+    def admit(self, demand: Demand, *, is_in: bool = False) -> int:
         """The highest quality that fits (0 is the highest), booked. A session's earlier booking in
-        that lane is replaced. Raises OverloadError, and books nothing, where the lowest does not.
-        """
+        that lane is replaced. Raises OverloadError, and books nothing, where the lowest does not;
+        is_in: the session is in already and wants less than before, so that the lowest is booked
+        even then."""
         with self._lock:
             for rung in range(len(demand.rung_costs_ns)):
                 if self._try(Booking(demand, rung), self._others):
                     return rung
-            raise OverloadError(self._refusal(demand))
+            if not is_in:
+                raise OverloadError(self._refusal(demand))
+            lowest = len(demand.rung_costs_ns) - 1
+            self._booked[demand.session, demand.lane] = Booking(demand, lowest)
+            return lowest
 
     def rebook(self, session: str, lane: Lane, rung: int) -> bool:
         """A running session's quality becomes `rung`; False, and nothing changes, where a higher
@@ -202,10 +207,11 @@ class Admission:
         what = {Lane.AUDIO: "block", Lane.VIDEO: "frame"}[lane]
         each = f"each {what}" if lowest.stride == 1 else f"one {what} in {lowest.stride}"
         quality = " at its lowest quality" if len(demand.rung_costs_ns) > 1 else ""
+        beside = f", the {len(others)} there use {100 * load_of(others):.0f} %" if others else ""
         return (
             f"session '{demand.session}' needs {lowest.cost_ns / NS_PER_MS:.1f} ms for {each}"
             f"{quality}, every {lowest.period_ns / NS_PER_MS:.1f} ms;"
             f" {self._free_ns(demand, lowest.stride) / NS_PER_MS:.1f} ms are free"
-            f" ({len(others)} other {lane.name.lower()} sessions use {100 * load_of(others):.0f} %"
-            f" of a thread, allowed are {100 * self._shares[lane]:.0f} %): {REMEDY[lane]}"
+            f" ({lane.name.lower()} sessions may use {100 * self._shares[lane]:.0f} % of a"
+            f" thread{beside}): {REMEDY[lane]}"
         )

@@ -76,8 +76,10 @@ class CostModel:
             self._samples.move_to_end(key)
             samples.add(self._clock.now_ns(), cost_ns)
 
-    def p99_ns(self, key: CostKey) -> int | None:
-        """None where nothing is known of `key`."""
+    def p99_ns(self, key: CostKey, least_samples: int = 1) -> int | None:
+        """None where less than `least_samples` are known of `key`."""
         with self._lock:
             samples = self._samples.get(key)
-            return None if samples is None else samples.p99_ns()
+            if samples is None or len(samples.timed) < least_samples:
+                return None
+            return samples.p99_ns()

@@ -165,9 +165,7 @@ class Executor:
                 running = worker.running
                 if running is None or self._stopped:
                     continue
-                if self._is_hung(running, now_ns) or any(
-                    worker.overruns_of(session) >= MOST_OVERRUNS for session in running.sessions
-                ):
+                if self._is_hung(running, now_ns) or self._never_keeps_pace(worker, running):
                     self._banish(worker, running)
 
     def _banish(self, worker: LaneWorker, running: Running) -> None:
@@ -186,6 +184,11 @@ class Executor:
         had_ns = first.job.deadline_ns - first.ready_ns
         limit_ns = max(HUNG_NS[first.job.lane], HUNG_PERIODS * had_ns)
         return now_ns - running.since_ns > limit_ns
+
+    def _never_keeps_pace(self, worker: LaneWorker, running: Running) -> bool:
+        return running.batch[0].job.lane == Lane.AUDIO and any(
+            worker.overruns_of(session) >= MOST_OVERRUNS for session in running.sessions
+        )
 
     def _watch(self) -> None:
         while not self._stop_watching.wait(WATCH_S):

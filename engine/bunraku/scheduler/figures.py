@@ -61,7 +61,8 @@ class ExecutorStats:
 
 @dataclass(eq=False)
 class Account:
-    """The counters of one session in one lane; one thread at a time counts, any reads."""
+    """The counters of one session in one lane; one thread at a time counts, any reads. overruns:
+    how many jobs in a row, up to the newest, ran longer than they had when they came."""
 
     session: str
     lane: Lane
@@ -70,9 +71,14 @@ class Account:
     dropped: int = 0
     failed: int = 0
     batched: int = 0
+    overruns: int = 0
     lateness: _native.DurationHistogram = field(default_factory=_native.DurationHistogram)
     response: _native.DurationHistogram = field(default_factory=_native.DurationHistogram)
     run: _native.DurationHistogram = field(default_factory=_native.DurationHistogram)
+
+    def note_run(self, outcome: Outcome) -> None:
+        """Of each job that was run, whether it is done or failed."""
+        self.overruns = self.overruns + 1 if outcome.run_ns > outcome.had_ns else 0
 
     def count(self, outcome: Outcome) -> None:
         self.done += 1
@@ -82,6 +88,12 @@ class Account:
         if outcome.late:
             self.late += 1
             self.lateness.add(outcome.ended_ns - outcome.deadline_ns)
+
+    def take_back(self, outcome: Outcome) -> None:
+        """It was counted, but is a failure; how long it took stays."""
+        self.done -= 1
+        self.batched -= outcome.jobs > 1
+        self.late -= outcome.late
 
     def figures(self) -> SessionFigures:
         lateness, response, run = (

@@ -39,6 +39,12 @@ class Outcome:
         return (self.ended_ns - self.started_ns) // self.jobs
 
     @property
+    def had_ns(self) -> int:
+        """From its coming to its deadline: an audio block's own length, or as many as the bridge
+        is deep."""
+        return self.deadline_ns - self.ready_ns
+
+    @property
     def response_ns(self) -> int:
         """Waiting and running: what TierControl wants to know."""
         return self.ended_ns - self.ready_ns
@@ -51,7 +57,8 @@ class Job:
     batch_key: jobs of one key may be run together by `run_batch`, which gets them in order of
         their deadlines; each finds its own input in `payload`. Both or neither.
     on_done, on_error: called on the lane's thread; brief, and never waiting for the executor. A
-        job calls exactly one of them, or neither when it is dropped.
+        job calls exactly one of them, or neither when it is dropped. What `on_done` itself raises
+        is told to `on_error`, and the job counts as failed rather than done.
     """
 
     session: str

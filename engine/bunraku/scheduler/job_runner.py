@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bunraku.scheduler.clock import Clock
 from bunraku.scheduler.cost_model import CostModel
 from bunraku.scheduler.deadline_queue import Waiting
-from bunraku.scheduler.figures import Ledger
+from bunraku.scheduler.figures import Account, Ledger
 from bunraku.scheduler.job import Job, Lane, Outcome
 
 JobContext = Callable[[], AbstractContextManager[object]]
@@ -40,27 +40,35 @@ class JobRunner:
 
     def _attempt(self, batch: Sequence[Waiting], run: Callable[[], object]) -> BaseException | None:
         context = self.contexts.get(batch[0].job.lane, nullcontext)
+        failure: BaseException | None = None
         started_ns = self.clock.now_ns()
         try:
             with context():
                 run()
         except BaseException as error:  # a job's sys.exit is its own affair too
-            return error
+            failure = error
         ended_ns = self.clock.now_ns()
         for entry in batch:
-            self._settle(entry, started_ns, ended_ns, len(batch))
-        return None
+            outcome = Outcome(
+                entry.ready_ns, started_ns, ended_ns, entry.job.deadline_ns, len(batch)
+            )
+            account = self.ledger.find(entry.job.session, entry.job.lane)
+            if account is not None:
+                account.note_run(outcome)
+            if failure is None:
+                self._settle(entry.job, outcome, account)
+        return failure
 
-    def _settle(self, entry: Waiting, started_ns: int, ended_ns: int, jobs: int) -> None:
-        job = entry.job
-        outcome = Outcome(entry.ready_ns, started_ns, ended_ns, job.deadline_ns, jobs)
+    def _settle(self, job: Job, outcome: Outcome, account: Account | None) -> None:
         self.costs.record(job.cost_key, outcome.run_ns)
-        if (account := self.ledger.find(job.session, job.lane)) is not None:
+        if account is not None:
             account.count(outcome)
         if job.on_done is not None:
             try:
                 job.on_done(outcome)
             except BaseException as error:
+                if account is not None:
+                    account.take_back(outcome)
                 self._fail(job, error)
 
     def _fail(self, job: Job, error: BaseException) -> None:

@@ -143,8 +143,12 @@ class LaneWorker:
         return self._running
 
     def overruns_of(self, session: str) -> int:
+        """How many of its audio blocks in a row, up to the newest, took longer than they last."""
         source = self._sources.get(session)
-        return 0 if source is None else source.overruns
+        if source is not None:
+            return source.overruns
+        account = self._ledger.find(session, Lane.AUDIO)
+        return 0 if account is None else account.overruns
 
     # ---- the thread -----------------------------------------------------------------------------
 

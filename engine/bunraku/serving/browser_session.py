@@ -10,7 +10,7 @@ from concurrent.futures import Executor
 
 from bunraku.effects.audio.native_model import load_model
 from bunraku.errors import BunrakuError
-from bunraku.formats.control_action import ChoosePreset
+from bunraku.formats.control_action import ChoosePreset, ChooseVoice
 from bunraku.formats.performance_shape import PerformancePreset, Picture, Voice
 from bunraku.scheduler.process_scheduler import borrow_scheduler, give_back
 from bunraku.serving.browser_clock import BrowserClock
@@ -30,6 +30,8 @@ from bunraku.session.video_session import VideoSession
 
 NOTHING_YET = PerformancePreset(name="", voice=Voice(model="radio"), picture=Picture())
 """What a tab plays before a preset is chosen: the picture as it is."""
+STOP_TIMEOUT_S = 0.5
+"""For a preset that is being opened when the tab closes."""
 _numbers = itertools.count(1)
 
 
@@ -83,6 +85,7 @@ class BrowserSession:
             name=f"{name} voice",
             clock=self._clock,
             on_block=self._metrics.count_block,
+            on_message=self._say_from_thread,
         )
         return BrowserPerformance(
             voice, scheduler=self._scheduler, name=name, on_message=self._say_from_thread
@@ -95,6 +98,10 @@ class BrowserSession:
     @property
     def picture(self) -> VideoSession | None:
         return self._performance.picture
+
+    def drop_voice_effects(self) -> None:
+        self._performance.voice.without_effects()
+        self.desk.submit(ChooseVoice(self.desk.state().voice, ()))
 
     def voice_figures(self) -> VoiceFigures:
         return self._performance.voice.figures(time.monotonic_ns())
@@ -172,7 +179,7 @@ class BrowserSession:
 
     def _end(self) -> None:
         try:
-            self.desk.stop()
+            self.desk.stop(STOP_TIMEOUT_S)
         except BunrakuError:
             pass  # the file's own error, which nobody is there to read
         finally:

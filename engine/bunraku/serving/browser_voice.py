@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 
 import numpy as np
 
 from bunraku import _native
-from bunraku.effects.audio.python_effect import AudioEffect, open_effect
+from bunraku.effects.audio.python_effect import AudioEffect, open_effect, run_effects
 from bunraku.errors import OverloadError, UserInputError
 from bunraku.io.audio_files import Samples
 from bunraku.scheduler.admission import Demand
@@ -30,6 +31,12 @@ from bunraku.streaming.audio_block import NS_PER_S
 CROSSFADE_S = 0.03
 SWAP_TIMEOUT_S = 0.5
 SEQUENCES = 1 << 32
+MOST_AGE_NS = 250_000_000
+MOST_WAY_NS, MOST_EARLY_NS = NS_PER_S, 50_000_000
+MOST_STALL_NS = 30 * NS_PER_S
+"""A clock that is further off is not believed."""
+FORGET_TIMEOUT_S = 0.5
+ENDED = "the voice has ended"
 USUAL_RATE_HZ, USUAL_BLOCK_FRAMES = 48_000, 256
 
 OnBlock = Callable[[int, bool], None]
@@ -53,13 +60,17 @@ class BrowserVoice:
         name: str,
         clock: BrowserClock,
         on_block: OnBlock = lambda spent_ns, missed: None,
+        on_message: Callable[[str], object] = lambda text: None,
     ) -> None:
         self.model = model
         self.closed = False
+        self.ends: list[Callable[[], object]] = []
         self._scheduler = scheduler
         self._name = name
         self._browser_clock = clock
         self._on_block = on_block
+        self._on_message = on_message
+        self._outstanding: Future[AudioMessage] | None = None
         self._lock = threading.Lock()  # around what is exchanged while blocks are processed
         self._params: dict[str, float] = {}
         self._effects: list[AudioEffect] = []
@@ -78,8 +89,11 @@ class BrowserVoice:
 
     def submit(self, message: AudioMessage) -> Future[AudioMessage]:
         """What `process` makes of it, before the next block is due. Raises, through the future,
-        what `process` raises, and OverloadError when there is no time for it."""
+        what `process` raises, and OverloadError when there is no time for it or the voice ended."""
         answer: Future[AudioMessage] = Future()
+        if self.closed:
+            answer.set_exception(OverloadError(ENDED))
+            return answer
         frames = len(message.samples)
         now_ns = time.monotonic_ns()
         job = Job(
@@ -87,24 +101,40 @@ class BrowserVoice:
             lane=Lane.AUDIO,
             deadline_ns=now_ns + frames * NS_PER_S // message.sample_rate_hz,
             cost_key=CostKey("browser voice", (1, frames)),
-            run=lambda: answer.set_result(self.process(message, now_ns)),
-            on_error=answer.set_exception,
+            run=lambda: settle(answer, self.process(message, now_ns)),
+            on_error=lambda error: refuse(answer, error),
             payload=answer,
         )
+        self._outstanding = answer
         dropped = self._scheduler.executor.submit(job)
         if dropped is not None and isinstance(dropped.payload, Future):
-            dropped.payload.set_exception(OverloadError("the voice has no time, or has ended"))
+            refuse(dropped.payload, OverloadError("the voice has no time for this block"))
         return answer
+
+    def is_too_old(self, message: AudioMessage) -> bool:
+        """After a stall the newest counts: sound that waited is skipped, not played ever later."""
+        now_ns = time.monotonic_ns()
+        captured_ns = self._captured_ns(message, now_ns, MOST_STALL_NS)
+        return captured_ns is not None and now_ns - captured_ns > MOST_AGE_NS
+
+    def _captured_ns(self, message: AudioMessage, now_ns: int, most_way_ns: int) -> int | None:
+        """By the browser's clock, where that makes sense."""
+        if message.captured_ms == 0.0:
+            return None
+        captured_ns = self._browser_clock.monotonic_ns(message.captured_ms)
+        if captured_ns is None or not now_ns - most_way_ns < captured_ns < now_ns + MOST_EARLY_NS:
+            return None
+        return captured_ns
 
     def process(self, message: AudioMessage, arrival_ns: int) -> AudioMessage:
         """The block after model and effects. The rate is that of the first message. Raises
-        UserInputError for another one."""
+        UserInputError for another one, BunrakuError for an effect that fails."""
         began_ns = time.monotonic_ns()
         engine, effects = self._engine_for(message)
         self._count_gap(message)
         output, _ = engine.call(message.samples)
-        for effect in effects:
-            output = np.ascontiguousarray(effect.process(np.ascontiguousarray(output.T)).T)
+        if effects:
+            output = np.ascontiguousarray(run_effects(effects, np.ascontiguousarray(output.T)).T)
         self._hand_on(output, message, arrival_ns)
         self._count_block(len(output), began_ns)
         return AudioMessage(
@@ -124,36 +154,55 @@ class BrowserVoice:
             return self._engine, self._effects
 
     def _open(self, first: AudioMessage) -> None:
+        """All of it, or, where something raises, nothing."""
         rate_hz = first.sample_rate_hz
-        self._stream = _native.Stream(
+        stream = _native.Stream(
             self.model,
             channels=1,
             sample_rate_hz=float(rate_hz),
             max_block_frames=MOST_AUDIO_FRAMES,
             crossfade_frames=round(CROSSFADE_S * rate_hz),
         )
-        self._engine = _native.LiveEngine(
-            self._stream, sample_rate_hz=float(rate_hz), input_channels=1, output_channels=1
+        engine = _native.LiveEngine(
+            stream, sample_rate_hz=float(rate_hz), input_channels=1, output_channels=1
         )
         for param, value in self._params.items():
-            self._stream.set_param(self._number_of(param), value)
-        self._engine.set_muted(self._muted)
+            stream.set_param(self._number_of(param), value)
+        engine.set_muted(self._muted)
         if rate_hz != self._rate_hz:
-            self._rate_hz = rate_hz
-            self._effects = self.open_python_effects([effect.name for effect in self._effects])
+            names = [effect.name for effect in self._effects]
+            self._effects = effects_at(rate_hz, names)
+            if self._rate_hz:
+                self._let_takers_go()
+        self._stream, self._engine, self._rate_hz = stream, engine, rate_hz
         self._expected, self._frames = first.sequence, 0
         self._clock = AudioClock(rate_hz)
+
+    def _let_takers_go(self) -> None:
+        """What they write has the old rate."""
+        if self._takers:
+            self._takers = ()
+            self._on_message("the microphone's rate changed: the recording goes on without sound")
 
     def restart(self) -> None:
         """The next message may have another rate: a new connection begins."""
         with self._lock:
             self._engine = self._stream = None
 
+    def without_effects(self) -> None:
+        """Those written in Python are gone, and with them the thread that one of them hangs in."""
+        self.set_python_effects([])
+        self._scheduler.executor.forget(self._name, 0.0)
+
     def close(self) -> None:
-        """What is still to be processed is refused. Idempotent."""
+        """What is still to be processed is refused; who waits in `ends` is called. Idempotent."""
         self.closed = True
-        self._scheduler.executor.forget(self._name)
+        self._scheduler.executor.forget(self._name, FORGET_TIMEOUT_S)
         self._scheduler.admission.release(self._name)
+        if self._outstanding is not None:
+            refuse(self._outstanding, OverloadError(ENDED))
+        for end in self.ends:
+            end()
 
     def _count_gap(self, message: AudioMessage) -> None:
         gap = (message.sequence - self._expected) % SEQUENCES
@@ -166,8 +215,8 @@ class BrowserVoice:
         """With the time at which the block's first frame was captured, as the browser says it, or
         as far as its arrival does."""
         assert self._clock is not None, "it was opened"
-        captured_ns = self._browser_clock.monotonic_ns(message.captured_ms)
-        if captured_ns is None or message.captured_ms == 0.0:
+        captured_ns = self._captured_ns(message, arrival_ns, MOST_WAY_NS)
+        if captured_ns is None:
             captured_ns = arrival_ns - len(output) * NS_PER_S // self._rate_hz
         self._clock.observe(self._frames, captured_ns)
         if self._takers:
@@ -243,8 +292,7 @@ class BrowserVoice:
             engine.set_muted(muted)
 
     def open_python_effects(self, names: Sequence[str]) -> list[AudioEffect]:
-        rate_hz = float(self._rate_hz or USUAL_RATE_HZ)
-        return [open_effect(name, sample_rate_hz=rate_hz, channels=1) for name in names]
+        return effects_at(self._rate_hz or USUAL_RATE_HZ, names)
 
     def set_python_effects(self, python_effects: Sequence[AudioEffect]) -> None:
         with self._lock:
@@ -272,3 +320,19 @@ class BrowserVoice:
             in_level=engine.read_input_meter() if engine else (0.0, 0.0),
             out_level=engine.read_output_meter() if engine else (0.0, 0.0),
         )
+
+
+def effects_at(rate_hz: int, names: Sequence[str]) -> list[AudioEffect]:
+    return [open_effect(name, sample_rate_hz=float(rate_hz), channels=1) for name in names]
+
+
+def settle(answer: Future[AudioMessage], block: AudioMessage) -> None:
+    """Unless nobody waits any more."""
+    with contextlib.suppress(InvalidStateError):
+        answer.set_result(block)
+
+
+def refuse(answer: Future[AudioMessage], error: BaseException) -> None:
+    """Unless nobody waits any more."""
+    with contextlib.suppress(InvalidStateError):
+        answer.set_exception(error)

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from bunraku.effects.video.video_effect import VideoEffect, catalogue, path_settings
-from bunraku.errors import UserInputError
+from bunraku.session.control.effect_rack import check_bundled
 from bunraku.session.control.setting_range import schemas
-from bunraku.session.open_performance import BARE_NAME
 
 KEPT = ("type", "minimum", "maximum", "enum", "default", "description", "reopen")
 
@@ -49,11 +48,6 @@ def readable(name: str) -> str:
 
 
 def check_visitor_settings(effect: str, settings: Mapping[str, Any]) -> None:
-    """Raises UserInputError for a file that a visitor names: only what comes along, by its bare
-    name, may be."""
-    for name in path_settings(effect):
-        value = settings.get(name)
-        if value is not None and not (isinstance(value, str) and BARE_NAME.fullmatch(value)):
-            raise UserInputError(
-                f"{effect}: {name} cannot be set from the page; put the file into a preset"
-            )
+    """Raises UserInputError for a file that a visitor names: only what comes along with the effect,
+    by its name, may be."""
+    check_bundled(effect, settings)

@@ -10,7 +10,10 @@ from bunraku.errors import UserInputError
 from bunraku.serving import limits
 
 Name = Annotated[str, Field(min_length=1, max_length=120)]
-Setting = Annotated[str, Field(max_length=1000)] | bool | int | float
+Number = Annotated[int, Field(ge=-(1 << 53), le=1 << 53)]
+Key = Annotated[int, Field(ge=0, le=1 << 53)]
+"""Of an effect, as long as it is in the chain, whatever else comes and goes."""
+Setting = Annotated[str, Field(max_length=1000)] | bool | Number | float
 Settings = Annotated[dict[Name, Setting], Field(max_length=limits.MOST_SETTINGS)]
 
 
@@ -35,19 +38,21 @@ class HangUp(Strict):
 
 
 class WantedEffect(Strict):
-    """kept: the name of an effect in the running chain that this one continues; what the page may
-    not know of it, such as files, is taken from there."""
+    """kept: the key of an effect in the chain that this one continues; what the page may not know
+    of it, such as files, is taken from there."""
 
     effect: Name
     settings: Settings = {}
-    kept: Name | None = None
+    kept: Key | None = None
     on: bool = True
 
 
 class SetEffects(Strict):
-    """The whole chain of the picture anew."""
+    """The whole chain of the picture anew. tag: given back in the state that follows, so that a
+    page knows which of its wishes the server has seen."""
 
     type: Literal["set_effects"]
+    tag: int = Field(default=0, ge=0, le=1 << 53)
     effects: list[WantedEffect] = Field(max_length=limits.MOST_EFFECTS)
 
 
@@ -55,7 +60,7 @@ class ChangeEffect(Strict):
     """Some settings of one effect, from the next frame on."""
 
     type: Literal["change_effect"]
-    name: Name
+    key: Key
     settings: Settings
 
 

@@ -100,7 +100,7 @@ class _NowCollector:
         counts: dict[tuple[str, str], int] = {}
         for picture in pictures:
             for effect in picture["effects"]:
-                key = effect["name"].rstrip(" 0123456789"), effect["tier"]
+                key = effect["name"], effect["tier"]
                 counts[key] = counts.get(key, 0) + 1
         for key, count in counts.items():
             tiers.add_metric(list(key), count)

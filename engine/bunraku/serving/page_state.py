@@ -9,6 +9,7 @@ from typing import Any
 from bunraku.effects.video.video_effect import path_settings
 from bunraku.serving.recent_latency import RecentFigures
 from bunraku.serving.visitor import Visitor
+from bunraku.serving.visitor_text import for_visitor
 from bunraku.session.control.desk import ControlDesk
 from bunraku.session.control.effect_rack import Slot
 from bunraku.session.control.setting_range import schemas
@@ -23,6 +24,7 @@ def state(visitor: Visitor) -> dict[str, Any]:
         "preset": now.preset,
         "effects": [
             {
+                "key": slot.key,
                 "name": slot.name,
                 "effect": slot.effect.type,
                 "on": slot.on,
@@ -73,11 +75,12 @@ def picture_figures(
         if effect is not None:
             effects.append(
                 {
-                    "name": slot.name,
+                    "key": slot.key,
+                    "name": slot.effect.type,
                     "tier": effect.tier,
                     "tiers": list(effect.tiers),
                     "run_ms": effect.run_ms.p50,
-                    "error": effect.error,
+                    "error": for_visitor(effect.error),
                 }
             )
     return {

@@ -7,13 +7,15 @@ from pathlib import Path
 from bunraku import presets
 from bunraku.errors import BunrakuError, UserInputError
 from bunraku.formats.performance import is_performance, read_performance
+from bunraku.session.open_performance import check_performance
 
 MOST_PRESETS = 200
 
 
 class PresetShelf:
     """`paths` by the names that the presets give themselves. folder: every .toml in it that is a
-    performance preset; of those with faults `faults` tells. first: what a visitor begins with."""
+    performance preset; of those with faults `faults` tells. first: what a visitor begins with;
+    raises what is wrong with it."""
 
     def __init__(self, first: Path | None = None, folder: Path | None = None) -> None:
         self.paths: dict[str, Path] = {}
@@ -36,6 +38,8 @@ class PresetShelf:
                 self.faults.append(str(error))
 
     def _add(self, path: Path) -> str:
-        name = read_performance(path).name or path.stem
+        preset = read_performance(path)
+        check_performance(preset, path)
+        name = preset.name or path.stem
         self.paths.setdefault(name, path)
         return name

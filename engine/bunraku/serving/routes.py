@@ -69,7 +69,10 @@ def make_app(visitors: Visitors) -> App:
         talking.add(key)
         try:
             with contextlib.suppress(WebSocketDisconnect):
-                await AudioLine(socket, visitor.voice, visitors.metrics).run()
+                line = AudioLine(
+                    socket, visitor.voice, visitors.metrics, visitor.drop_voice_effects
+                )
+                await line.run()
         finally:
             talking.discard(key)
 

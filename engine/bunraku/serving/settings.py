@@ -67,8 +67,8 @@ def serve_settings(
         raise UserInputError(f"--max-sessions is {max_sessions}: use 1 to {MOST_SESSIONS}")
     if not 0 < port <= 65_535:
         raise UserInputError(f"--port is {port}: use 1 to 65535")
-    if recordings is not None and not recordings.is_dir():
-        raise UserInputError(f"no folder {recordings}: make it first, or correct --recordings")
+    if recordings is not None:
+        recordings = folder_for(recordings)
     if server_devices and preset is None:
         raise UserInputError("--server-devices plays a preset's own camera: name the preset")
     if (certificate is None) != (certificate_key is None):
@@ -85,3 +85,14 @@ def serve_settings(
         certificate=certificate,
         certificate_key=certificate_key,
     )
+
+
+def folder_for(recordings: Path) -> Path:
+    """Made where there is none. Raises UserInputError."""
+    try:
+        recordings.mkdir(exist_ok=True)
+    except OSError as error:
+        raise UserInputError(
+            f"no folder {recordings} ({error.strerror}): correct --recordings"
+        ) from error
+    return recordings

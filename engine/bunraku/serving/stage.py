@@ -16,6 +16,7 @@ from bunraku.serving.metrics import ServeMetrics
 from bunraku.serving.peer import Peer
 from bunraku.serving.recent_latency import RecentLatency
 from bunraku.serving.settings import ServeSettings
+from bunraku.serving.stage_watch import StageWatch
 from bunraku.serving.visitor import new_key
 from bunraku.serving.voice_figures import VoiceFigures, figures_of
 from bunraku.session.control.desk import ControlDesk
@@ -51,7 +52,14 @@ class Stage:
             )
             closing.enter_context(self.desk)
             closing.enter_context(control_inputs(self.desk, preset.control, hotkeys=False))
+            self._watch = StageWatch(self.performance, self.desk, self._say)
+            closing.callback(self._watch.close)
             self._closing = closing.pop_all()
+
+    @property
+    def troubles(self) -> tuple[str, ...]:
+        """What went wrong so far."""
+        return self._watch.troubles
 
     def _say(self, text: str) -> None:
         """From any thread, to all pages."""
@@ -90,6 +98,9 @@ class StageVisitor:
     def picture(self) -> VideoSession | None:
         return self._stage.performance.picture
 
+    def drop_voice_effects(self) -> None:
+        """No sound comes from a page."""
+
     def voice_figures(self) -> VoiceFigures:
         return figures_of(self._stage.performance.voice)
 
@@ -97,7 +108,9 @@ class StageVisitor:
         """Nothing here counts by it."""
 
     async def begin(self) -> None:
-        """It plays already."""
+        """It plays already; what was said before this page came is said again."""
+        for text in self._stage.troubles:
+            self._say(text)
 
     async def offer(self, offer: Offer) -> str:
         picture = self.picture

@@ -34,6 +34,9 @@ class Visitor(Protocol):
     def voice(self) -> BrowserVoice | None:
         """Whose sound comes from the tab; None where it does not."""
 
+    def drop_voice_effects(self) -> None:
+        """One written in Python failed or hangs: all of them go, at once."""
+
     def voice_figures(self) -> VoiceFigures: ...
 
     async def begin(self) -> None:

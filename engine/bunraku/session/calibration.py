@@ -50,7 +50,7 @@ def typical_frame(size: tuple[int, int]) -> VideoFrame:
 
 def calibrate(chain: VideoChain, frame: VideoFrame, tally: CostTally) -> dict[str, list[int]]:
     """Nanoseconds for each effect and analysis at each of its tiers. The chain is open and reports
-    to `tally`; it is left at the dearest tiers, as after a cut."""
+    to `tally`; it is left at the dearest tiers, as after a cut, its models open."""
     tally.collect()
     names = list(chain.tiers)
     most = max((len(chain.tier_names(name)) for name in names), default=1)

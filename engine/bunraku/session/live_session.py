@@ -16,7 +16,7 @@ import numpy as np
 
 from bunraku import _native
 from bunraku.effects.audio.native_model import load_model
-from bunraku.effects.audio.python_effect import AudioEffect, open_effect
+from bunraku.effects.audio.python_effect import AudioEffect, open_effect, run_effects
 from bunraku.errors import BunrakuError, NativeCoreError, UserInputError
 from bunraku.io.audio_files import AudioClip, Samples, read_audio, with_channels
 from bunraku.scheduler.block_worker import BlockWorker
@@ -218,9 +218,9 @@ class LiveSession(Running):
         """On the worker's thread. After an exchange one block fades from the old to the new."""
         effects, before = self._effects, self._heard_effects
         if effects is before:
-            return in_turn(effects, block)
+            return run_effects(effects, block)
         self._heard_effects = effects
-        old, new = in_turn(before, block.copy()), in_turn(effects, block)
+        old, new = run_effects(before, block.copy()), run_effects(effects, block)
         rise = np.linspace(0.0, 1.0, new.shape[1], dtype=np.float32)
         return old + rise * (new - old)
 
@@ -443,12 +443,6 @@ class LiveSession(Running):
             return None
         names = tuple(effect.name for effect in self._effects)
         return BridgeFigures(effects=names, **self._bridge.stats())
-
-
-def in_turn(effects: Sequence[AudioEffect], block: Block) -> Block:
-    for effect in effects:
-        block = effect.process(block)
-    return block
 
 
 def check_settings(block_frames: int, sample_rate_hz: int | None, seconds: float | None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,8 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bunraku.effects.audio.native_model import pack_names
-from bunraku.effects.video.video_effect import VideoEffect, make_effect, path_settings
-from bunraku.errors import MediaError, UserInputError
+from bunraku.effects.audio.python_effect import catalogue as audio_catalogue
+from bunraku.effects.catalogue import kind_named
+from bunraku.effects.video.video_effect import VideoEffect, is_bundled, make_effect, path_settings
+from bunraku.effects.video.video_effect import catalogue as video_catalogue
+from bunraku.errors import BunrakuError, MediaError, UserInputError
 from bunraku.formats.preset import path_beside
 from bunraku.io.audio_devices import list_devices
 from bunraku.io.audio_files import AudioClip, Samples
@@ -55,15 +57,15 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 DEFAULT_SOUND_RATE_HZ = 48_000
 _numbers = itertools.count(1)
-BARE_NAME = re.compile(r"[a-z0-9_]{1,60}")
-"""Of something that ships with an effect: no file is called so."""
+_sessions = itertools.count(1)
 LIVE_SINKS = ("window", "virtual_camera")
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the caller adds to a preset. record_to: an MP4 beside the preset's own sinks. seconds:
-    how long the voice plays. record_voice_to, keep_seconds, device_buffer: as LiveSession has them.
+    """What the caller adds to a preset. record_to: an MP4 beside the preset's own sinks. overwrite:
+    of the caller's files, not of the preset's. seconds: how long the voice plays. record_voice_to,
+    keep_seconds, device_buffer: as LiveSession has them.
     """
 
     record_to: Path | None = None
@@ -94,8 +96,10 @@ class OpenedPerformance:
 
     def close(self) -> None:
         """Stop it and let go of everything. Idempotent."""
-        self.performance.stop()
-        self._closing.close()
+        try:
+            self.performance.stop()
+        finally:
+            self._closing.close()
 
 
 def open_performance(
@@ -129,6 +133,17 @@ def open_performance(
     return OpenedPerformance(performance, closing)
 
 
+def check_performance(preset: shape.PerformancePreset, path: Path | None) -> None:
+    """What can be said without opening a device: raises UserInputError for a wrong effect, setting
+    or file."""
+    if preset.picture is not None:
+        video_effects(preset.picture.effect, path)
+    if preset.voice is not None:
+        model_of(preset.voice.model, path)
+        for name in preset.voice.effects:
+            kind_named(audio_catalogue(), name)
+
+
 # ---- the picture ---------------------------------------------------------------------------------
 
 
@@ -136,16 +151,17 @@ def open_picture(
     preset: shape.PerformancePreset, path: Path | None, closing: ExitStack, say: Say
 ) -> VideoSession:
     assert preset.picture is not None, "the preset has a picture"
+    effects = video_effects(preset.picture.effect, path)  # before any device: a word may be wrong
     source = open_source(source_spec(preset.picture.source, path), say)
     closing.callback(source.stop)
     scheduler = borrow_scheduler()
     closing.callback(give_back, scheduler)
     return VideoSession(
         source,
-        video_effects(preset.picture.effect, path),
+        effects,
         [open_live_sink(sink, source, say) for sink in preset.sink if sink.type in LIVE_SINKS],
         scheduler=scheduler,
-        name=preset.name or "picture",
+        name=f"{preset.name or 'picture'} {next(_sessions)}",  # of the same preset there may be two
         budget_s=preset.picture.latency_ms / 1e3,
         lowest_tiers=lowest_tiers(preset.picture.effect),
         interpolate=preset.picture.interpolate,
@@ -172,10 +188,21 @@ def video_effects(effects: list[shape.Effect], path: Path | None) -> list[VideoE
         settings = dict(effect.settings)
         for name in path_settings(effect.type):
             value = settings.get(name)
-            if isinstance(value, str) and not BARE_NAME.fullmatch(value):
-                settings[name] = str(beside(path, value))
+            if isinstance(value, str) and not is_bundled(effect.type, name, value):
+                settings[name] = str(effect_file(effect.type, name, value, path))
         made.append(make_effect(effect.type, **settings))
     return made
+
+
+def effect_file(effect: str, setting: str, file: str, path: Path | None) -> Path:
+    """Raises BunrakuError; of an effect with which something comes along it lists that."""
+    known = kind_named(video_catalogue(), effect).bundled(setting)
+    try:
+        return beside(path, file)
+    except BunrakuError as error:
+        if not known:
+            raise
+        raise UserInputError(f"{error}; {effect} brings {', '.join(known)} along") from error
 
 
 def lowest_tiers(effects: list[shape.Effect]) -> dict[str, str]:
@@ -263,7 +290,9 @@ def voice_source(voice: shape.Voice, path: Path | None, picture: VideoSession | 
         raise MediaError(
             f"{file.spec.path} has no sound: leave out [voice], or give it another source"
         )
-    return ClipEndpoint(AudioClip(samples, rate), file.spec.loop)
+    clip = AudioClip(samples, rate)
+    file.round_s = clip.seconds or None
+    return ClipEndpoint(clip, file.spec.loop)
 
 
 def voice_sink(voice: shape.Voice, closing: ExitStack) -> Sink:
@@ -283,10 +312,29 @@ def voice_sink(voice: shape.Voice, closing: ExitStack) -> Sink:
 def add_recordings(
     performance: Performance, preset: shape.PerformancePreset, wanted: Wanted
 ) -> None:
-    files = [Path(sink.file) for sink in preset.sink if sink.type == "file"]
-    files += [wanted.record_to] if wanted.record_to is not None else []
-    for file in files:
-        performance.record(recording_of(performance, file, wanted.overwrite))
+    """What the caller names may go anywhere and overwrite; what a preset names may do neither: it
+    may be a stranger's."""
+    for sink in preset.sink:
+        if sink.type == "file":
+            performance.record(recording_of(performance, within_current_folder(sink.file)))
+    if wanted.record_to is not None:
+        performance.record(recording_of(performance, wanted.record_to, wanted.overwrite))
+
+
+def within_current_folder(file: str) -> Path:
+    """Where `file` of a preset is written. Raises UserInputError where it, or a link on the way,
+    leads out of the folder."""
+    folder = Path.cwd().resolve()
+    try:
+        path = (folder / file).resolve()
+    except (OSError, RuntimeError, ValueError):  # links in a circle; a name that none can have
+        path = None
+    if path is None or not path.is_relative_to(folder):
+        raise UserInputError(
+            f"the preset records to {file}, which is not within {folder}: name a file within the"
+            " folder you start from, or use --out"
+        )
+    return path
 
 
 def recording_of(performance: Performed, path: Path, overwrite: bool = False) -> VideoWriter:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -95,6 +96,7 @@ class Performance(Running):
         self._clock = AudioClock(self.voice.sample_rate_hz) if self.voice else None
         self._clock_lock = threading.Lock()
         self._lips: LipSync | None = None
+        self._jumps = 0  # of the clock, as far as they were followed
         self._late_ns = 0  # from a sound's capture to the begin of its block's callback
         self._takers: list[TakeVoice] = []
         self._stop_keeping = threading.Event()
@@ -127,17 +129,27 @@ class Performance(Running):
         self._keeper.start()
 
     def stop(self) -> None:
-        """Idempotent. The picture first, so that a recording ends with the voice's fade."""
+        """Idempotent. The frames end first and the sinks last, so that a recording ends with the
+        voice's fade. When one of them raises, the others are stopped all the same."""
         if self._stopped:
             return
         self._stopped = True
+        with ExitStack() as last_first:
+            last_first.callback(self._end)
+            if self.picture is not None:
+                last_first.callback(self.picture.stop)
+            if self.voice is not None:
+                last_first.callback(self.voice.stop)
+            if self.picture is not None:
+                last_first.callback(self.picture.source.stop)
+            last_first.callback(self._stop_keeper)
+
+    def _stop_keeper(self) -> None:
         self._stop_keeping.set()
         if self._keeper.ident is not None:
             self._keeper.join()
-        if self.voice is not None:
-            self.voice.stop()
-        if self.picture is not None:
-            self.picture.stop()
+
+    def _end(self) -> None:
         self._ended = time.monotonic()
 
     @property
@@ -150,6 +162,13 @@ class Performance(Running):
         for half in (self.voice, self.picture):
             if half is not None:
                 half.check()
+
+    def check_recordings(self) -> None:
+        """After `stop`: raises what went wrong while recordings were finished."""
+        if self.voice is not None:
+            self.voice.check_recording()
+        if self.picture is not None:
+            self.picture.check_sinks()
 
     def _wait_for_first_callback(self) -> None:
         assert self.voice is not None, "there is a voice"
@@ -164,17 +183,19 @@ class Performance(Running):
     # ---- the clock ------------------------------------------------------------------------------
 
     def _keep(self) -> None:
-        jumps = 0
         while not self._stop_keeping.wait(CLOCK_PERIOD_S):
-            self._read_clock()
-            if self._clock is not None and self._clock.jumps != jumps:
-                jumps = self._clock.jumps
-                self._ask_device()
-            if self._keeps_step and self._lips is not None:
-                before = self._lips.delays
-                delays = self._lips.decide(time.monotonic_ns())
-                if delays != before:
-                    self._apply(delays)
+            self._keep_step(time.monotonic_ns())
+
+    def _keep_step(self, now_ns: int) -> None:
+        self._read_clock()
+        if self._clock is not None and self._clock.jumps != self._jumps:
+            self._jumps = self._clock.jumps
+            self._ask_device()
+        if self._keeps_step and self._lips is not None:
+            before = self._lips.delays
+            delays = self._lips.decide(now_ns)
+            if delays != before:
+                self._apply(delays)
 
     def _read_clock(self) -> None:
         if self.voice is None or self._clock is None:

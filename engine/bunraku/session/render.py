@@ -14,7 +14,7 @@ import numpy as np
 
 from bunraku import _native
 from bunraku.effects.audio.native_model import load_model
-from bunraku.effects.audio.python_effect import AudioEffect, open_effect
+from bunraku.effects.audio.python_effect import AudioEffect, open_effect, run_effects
 from bunraku.errors import MediaError, UserInputError
 from bunraku.io.audio_files import (
     AudioFileWriter,
@@ -152,8 +152,7 @@ class OfflineChain:
     def process(self, samples: Samples) -> Samples:
         """`[frames, channels]` to the same shape, late by `latency_frames`."""
         block = self._stream.process(np.ascontiguousarray(samples.T))
-        for effect in self._effects:
-            block = effect.process(block)
+        block = run_effects(self._effects, block)
         finite: Samples = np.nan_to_num(block.T, nan=0.0, posinf=0.0, neginf=0.0)
         return finite
 

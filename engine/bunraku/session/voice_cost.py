@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from bunraku.effects.audio.python_effect import AudioEffect
+from bunraku.effects.audio.python_effect import AudioEffect, run_effects
 from bunraku.streaming.audio_block import NS_PER_S
 
 RUNS = 16
@@ -21,14 +21,9 @@ Block = npt.NDArray[np.float32]
 def effects_cost_ns(effects: Sequence[AudioEffect], frames: int) -> int:
     """Nanoseconds for one block of `frames` through all of them, which are reset afterwards. 0
     where one fails: it will again, and is told of, when it plays."""
-
-    def run(block: Block) -> None:
-        for effect in effects:
-            block = effect.process(block)
-
     channels = effects[0].channels if effects else 1
     try:
-        return least_ns(run, channels, frames)
+        return least_ns(lambda block: run_effects(effects, block), channels, frames)
     except Exception:  # whatever somebody's effect raises
         return 0
     finally:

@@ -15,7 +15,8 @@ Pixels = npt.NDArray[np.uint8]
 @dataclass(frozen=True, eq=False)
 class VideoFrame:
     """pixels: uint8 [height, width, 3], blue first, as OpenCV has them; time_ns: monotonic time of
-    capture; number: counts from 0 at the source, so that a gap is a dropped frame.
+    capture; number: counts from 0 at the source, so that a gap is a dropped frame; interpolated: no
+    camera saw it, it was made from the frames on either side.
 
     Raises UserInputError where `pixels` is not such an array.
     """
@@ -23,6 +24,7 @@ class VideoFrame:
     pixels: Pixels
     time_ns: int
     number: int = 0
+    interpolated: bool = False
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 3 or self.pixels.shape[2] != 3 or self.pixels.dtype != np.uint8:

@@ -6,12 +6,14 @@ Such an effect runs on a worker thread, one declared block behind the audio thre
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from bunraku.effects.catalogue import kind_named, kinds_in
+from bunraku.errors import BunrakuError
 
 Block = npt.NDArray[np.float32]
 
@@ -42,6 +44,21 @@ class AudioEffect(ABC):
 
     def reset(self) -> None:  # noqa: B027 - an effect without state has nothing to do
         """Back to the state after an endless silence."""
+
+
+def run_effects(effects: Sequence[AudioEffect], block: Block) -> Block:
+    """`block`, float32 `[channels, frames]`, through all of them in turn, to the same shape. Raises
+    BunrakuError for an effect that gives another one, and what an effect itself raises."""
+    for effect in effects:
+        given, made = block.shape, effect.process(block)
+        if np.shape(made) != given:
+            raise BunrakuError(
+                f"the effect {effect.name or type(effect).__name__} gave back"
+                f" {list(np.shape(made))} for a block of {list(given)} (channels, frames), which"
+                " must not change: correct it or leave it out"
+            )
+        block = np.asarray(made, np.float32)
+    return block
 
 
 def catalogue() -> dict[str, type[AudioEffect]]:

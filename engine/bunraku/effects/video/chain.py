@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
+from typing import TypeVar
 
+from bunraku.effects.video.neural_batch import Inference, NetworkEffect, make_together
 from bunraku.effects.video.scene import Scene
 from bunraku.effects.video.scene_analyser import FACES, PERSON, TIERS, SceneAnalyser
 from bunraku.effects.video.video_effect import VideoEffect
@@ -16,6 +18,9 @@ OnCost = Callable[[str, int, int], None]
 and "faces", and their time is not in the effects'."""
 Tiers = dict[str, int]
 """A tier for each effect and analysis by name."""
+Made = TypeVar("Made")
+Steps = Generator[Inference, Pixels, Made]
+"""Work that stops where a network is to run, goes on with what it made, and gives `Made`."""
 
 
 class VideoChain:
@@ -82,14 +87,30 @@ class VideoChain:
             self.close()
             raise
 
+    def batch_key(self, frame: VideoFrame) -> Hashable | None:
+        """Equal for frames that it pays to give to `process_together` with their chains: the same
+        networks at the same tiers and size. None: nothing is to be won by it. From any thread."""
+        networks = tuple(
+            (effect.network, self._tiers[name])
+            for name, effect in self.effects.items()
+            if isinstance(effect, NetworkEffect)
+            and effect.network is not None
+            and name not in self.errors
+        )
+        return (frame.size, networks) if networks else None
+
     def process(self, frame: VideoFrame) -> VideoFrame:
         """The frame after all effects; `frame` itself is not written to."""
+        return process_together([(self, frame)])[0]
+
+    def steps(self, frame: VideoFrame) -> Steps[VideoFrame]:
+        """As `process`, but networks are left to the caller."""
         if not self.effects:
             return frame
         scene = self._analyser.scene(frame)
         pixels = frame.pixels.copy()
         for name, effect in self.effects.items():
-            pixels = self._apply(name, effect, pixels, scene)
+            pixels = yield from self._apply(name, effect, pixels, scene)
         if self._on_cost is not None:
             for analysis, spent_ns in self._analyser.spent_ns.items():
                 self._on_cost(analysis, self._tiers.get(analysis, 0), spent_ns)
@@ -108,14 +129,14 @@ class VideoChain:
             effect.close()
         self._analyser.close()
 
-    def _apply(self, name: str, effect: VideoEffect, pixels: Pixels, scene: Scene) -> Pixels:
+    def _apply(self, name: str, effect: VideoEffect, pixels: Pixels, scene: Scene) -> Steps[Pixels]:
         if name in self.errors:
             return effect.conceal(pixels)
         tier = self._tiers[name]
         start_ns = time.monotonic_ns()
         before_ns = sum(self._analyser.spent_ns.values())
         try:
-            out = effect.process(pixels, scene, tier)
+            out, away_ns = yield from played(effect, pixels, scene, tier)
             if out.shape != scene.frame.pixels.shape or out.dtype != pixels.dtype:
                 raise UserInputError(f"{name} gave {out.dtype} {out.shape}, not a frame's picture")
         except Exception as error:
@@ -123,8 +144,48 @@ class VideoChain:
             return effect.conceal(pixels)
         if self._on_cost is not None:
             analysed_ns = sum(self._analyser.spent_ns.values()) - before_ns
-            self._on_cost(name, tier, time.monotonic_ns() - start_ns - analysed_ns)
+            spent_ns = time.monotonic_ns() - start_ns - away_ns
+            self._on_cost(name, tier, spent_ns - analysed_ns)
         return out
+
+
+def played(
+    effect: VideoEffect, pixels: Pixels, scene: Scene, tier: int
+) -> Steps[tuple[Pixels, int]]:
+    """The picture, and for how many nanoseconds others were at work meanwhile."""
+    if not isinstance(effect, NetworkEffect):
+        return effect.process(pixels, scene, tier), 0
+    asked = effect.ask(pixels, scene, tier)
+    if not isinstance(asked, Inference):
+        return asked, 0
+    asked_ns = time.monotonic_ns()
+    made = yield asked
+    away_ns = time.monotonic_ns() - asked_ns - asked.cost_ns
+    return effect.take(pixels, asked, made), away_ns
+
+
+def process_together(work: Sequence[tuple[VideoChain, VideoFrame]]) -> list[VideoFrame]:
+    """Each frame through its chain, as `process` does it; what networks they share is run in one
+    call for all that have come as far. The chains are different ones."""
+    steps = [chain.steps(frame) for chain, frame in work]
+    done: dict[int, VideoFrame] = {}
+    answers: dict[int, Pixels | Exception | None] = dict.fromkeys(range(len(work)))
+    while answers:
+        asked: dict[int, Inference] = {}
+        for k, answer in answers.items():
+            try:
+                asked[k] = resumed(steps[k], answer)
+            except StopIteration as end:
+                done[k] = end.value
+        answers = dict(zip(asked, make_together(list(asked.values())), strict=True))
+    return [done[k] for k in range(len(work))]
+
+
+def resumed(steps: Steps[VideoFrame], answer: Pixels | Exception | None) -> Inference:
+    """What is asked next. Raises StopIteration with the frame."""
+    if isinstance(answer, Exception):
+        return steps.throw(answer)
+    return next(steps) if answer is None else steps.send(answer)
 
 
 def numbered(effects: Sequence[VideoEffect]) -> dict[str, VideoEffect]:

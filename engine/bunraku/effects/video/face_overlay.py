@@ -109,9 +109,11 @@ def shrinking(picture: Pixels) -> list[Pixels]:
 
 def lay(pixels: Pixels, levels: tuple[Pixels, ...], corners: Quad, smooth: bool) -> None:
     """The picture's corners at `corners` of `pixels`, in place."""
+    if not np.isfinite(corners).all():
+        return
     cv2 = opencv()
     box = bounds(corners, (pixels.shape[1], pixels.shape[0]))
-    if box is None or not np.isfinite(corners).all():
+    if box is None:
         return
     left, top, right, bottom = box
     wanted = max(np.linalg.norm(corners[1] - corners[0]), np.linalg.norm(corners[3] - corners[0]))

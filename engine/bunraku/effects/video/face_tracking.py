@@ -55,12 +55,15 @@ class FaceMeshTracker:
         return self._faces
 
     def reset(self) -> None:
-        """The next frame opens the model afresh: it keeps where faces were, and has no reset."""
+        """An open model is opened afresh: it keeps where faces were, and has no reset. Raises what
+        `open` raises."""
         self._steady = []
         self._faces = None
         self._age = 0
         self._clock = RisingMilliseconds()
-        self.close()
+        if self._task is not None:
+            self.close()
+            self.open()
 
     def close(self) -> None:
         if self._task is not None:

@@ -102,8 +102,3 @@ def grid(width: int, height: int) -> Flow:
     """float32 [height, width, 2]: each place's own x and y."""
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
     return np.stack([x, y], axis=-1)
-
-
-def between(a: VideoFrame, b: VideoFrame, t: float) -> VideoFrame:
-    """One frame between two; for several use a `FrameInterpolator`, which finds the motion once."""
-    return FrameInterpolator().between(a, b, t)

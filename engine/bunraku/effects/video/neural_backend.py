@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,15 +28,22 @@ class Wish:
 
 
 class NeuralBackend(ABC):
-    """One network on one device. `says` tells which, in words for a report."""
+    """One network on one device. `says` tells which, in words for a report. batches: several
+    pictures in one call cost less than in several."""
 
     says: str = ""
+    batches: bool = False
 
     @abstractmethod
     def show(self, pixels: Pixels, mask: Mask, size: Size) -> Pixels:
         """`pixels` (uint8 [H, W, 3], blue first) with the network's picture over it as far as
         `mask` says: float32 [H, W], or [1, 1] for the whole frame, 0 to 1. size: (height, width)
         that the network gets. A new array."""
+
+    def show_all(self, pictures: Sequence[tuple[Pixels, Mask]], size: Size) -> list[Pixels]:
+        """As `show` for each (pixels, mask); all are of one shape. A backend that `batches` does it
+        in one call."""
+        return [self.show(pixels, mask, size) for pixels, mask in pictures]
 
     def prepare(self, sizes: list[Size]) -> None:  # noqa: B027 - most need not know beforehand
         """Get ready for these sizes, so that no frame waits for it."""

@@ -18,6 +18,11 @@ BACKENDS: dict[str, Callable[[ModelFacts, Wish], NeuralBackend]] = {
     "onnxruntime": OnnxruntimeBackend,
     "torch": TorchBackend,
 }
+INSTALLED_BY = {
+    "openvino": "'bunraku[video]'",
+    "onnxruntime": "onnxruntime",
+    "torch": "'bunraku[train,kernels]'",
+}
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 
 
@@ -59,9 +64,8 @@ def chosen(wish: Wish, suffixes: tuple[str, ...]) -> str:
 
 
 def missing(name: str, at_hand: list[str]) -> str:
-    extra = "train,kernels" if name == "torch" else "video"
     return (
-        f"backend '{name}' is not installed: pip install 'bunraku[{extra}]'; "
+        f"backend '{name}' is not installed: pip install {INSTALLED_BY[name]}; "
         f"at hand for this file: {listed(at_hand)}"
     )
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Hashable
 from typing import Any, Literal
 
 from pydantic import Field
 
 from bunraku.effects.video.neural_backend import NeuralBackend, Wish
 from bunraku.effects.video.neural_backends import chosen, make_backend
+from bunraku.effects.video.neural_batch import Inference, NetworkEffect
 from bunraku.effects.video.neural_model import (
     ModelFacts,
     Size,
@@ -22,7 +25,7 @@ from bunraku.effects.video.neural_regions import (
     person_region,
 )
 from bunraku.effects.video.scene import Scene
-from bunraku.effects.video.video_effect import EffectSettings, PresetPath, VideoEffect
+from bunraku.effects.video.video_effect import EffectSettings, PresetPath
 from bunraku.streaming.video_frame import Pixels
 
 GENERATOR_MULTIPLE = 8
@@ -61,7 +64,7 @@ class NeuralSettings(EffectSettings):
     )
 
 
-class NeuralImage(VideoEffect):
+class NeuralImage(NetworkEffect):
     """A network of free size gets about 256, 192 or 128 squared pixels in the frame's proportions;
     one of fixed size always its own, every frame, every second or every third, held between."""
 
@@ -76,14 +79,25 @@ class NeuralImage(VideoEffect):
         self.needs = NEEDS[self.settings.region]
         self._backend: NeuralBackend | None = None
         self._facts: ModelFacts | None = None
+        self._network: Hashable | None = None
         self._prepared: set[Size] = set()
         self._held: Pixels | None = None
         self._held_frames = 0
+
+    @classmethod
+    def bundled(cls, setting: str) -> tuple[str, ...]:
+        from bunraku.weights import looks
+
+        return tuple(looks.names()) if setting == "file" else ()
 
     @property
     def says(self) -> str:
         """Which backend plays on what, once it is open: for a report."""
         return self._backend.says if self._backend else ""
+
+    @property
+    def network(self) -> Hashable | None:
+        return self._network
 
     def open(self) -> None:
         self.close()
@@ -95,6 +109,10 @@ class NeuralImage(VideoEffect):
         else:
             self._facts = onnx_facts(path, self.settings.values)
         self._backend = make_backend(backend, self._facts, wish)
+        # Crops of faces differ in size from frame to frame.
+        if self._backend.batches and self.settings.region != "face":
+            weights = hashlib.sha256(self._facts.data or path.read_bytes()).digest()
+            self._network = weights, self._facts.values, self._backend.says
         self.prepare((480, 640))
 
     def prepare(self, part: Size) -> None:
@@ -117,7 +135,7 @@ class NeuralImage(VideoEffect):
         side = max(fitting, default=self.SIDES_PX[-1])
         return self._facts.size_for(side, (side, side))
 
-    def process(self, pixels: Pixels, scene: Scene, tier: int) -> Pixels:
+    def ask(self, pixels: Pixels, scene: Scene, tier: int) -> Inference | Pixels:
         region = self.region(pixels, scene)
         if region is None or self._backend is None or self._facts is None:
             return pixels
@@ -127,13 +145,15 @@ class NeuralImage(VideoEffect):
             assert self._held is not None
             return self._held.copy()
         self.prepare(part.shape[:2])
-        shown = self._backend.show(part, region.mask, size)
-        if part.shape != pixels.shape:
-            pixels[region.rows, region.columns] = shown
-            shown = pixels
-        if self._facts.fixed is not None:
-            self._held, self._held_frames = shown.copy(), 0
-        return shown
+        return Inference(self._backend, self._network, part, region.mask, size)
+
+    def take(self, pixels: Pixels, asked: Inference, made: Pixels) -> Pixels:
+        if made.shape != pixels.shape:
+            asked.pixels[:] = made  # a part of `pixels`
+            made = pixels
+        if self._facts is not None and self._facts.fixed is not None:
+            self._held, self._held_frames = made.copy(), 0
+        return made
 
     def region(self, pixels: Pixels, scene: Scene) -> Region | None:
         """Where the look shows in this frame; None where it shows nowhere."""
@@ -159,5 +179,5 @@ class NeuralImage(VideoEffect):
     def close(self) -> None:
         if self._backend is not None:
             self._backend.close()
-        self._backend = self._facts = self._held = None
+        self._backend = self._facts = self._network = self._held = None
         self._prepared = set()

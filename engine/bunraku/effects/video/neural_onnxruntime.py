@@ -24,7 +24,7 @@ class OnnxruntimeBackend(PlanesBackend):
             import onnxruntime
         except ImportError as error:
             raise MissingDependencyError(
-                "backend 'onnxruntime' is not installed: pip install 'bunraku[video]'"
+                "backend 'onnxruntime' is not installed: pip install onnxruntime"
             ) from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1

@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from bunraku.effects.video.scene import Face, Mask, Scene
+from bunraku.packages import opencv
 from bunraku.streaming.video_frame import Pixels
 
 FACE_MARGIN = 1.45
@@ -38,12 +39,10 @@ def frame_region(pixels: Pixels, strength: float) -> Region:
 
 
 def person_region(pixels: Pixels, scene: Scene, strength: float) -> Region:
-    import cv2
-
     height, width = pixels.shape[:2]
     person = scene.person
     if person.shape != (height, width):
-        person = np.asarray(cv2.resize(person, (width, height)), np.float32)
+        person = np.asarray(opencv().resize(person, (width, height)), np.float32)
     return Region(slice(0, height), slice(0, width), np.clip(person * np.float32(strength), 0, 1))
 
 
@@ -53,11 +52,11 @@ def face_region(pixels: Pixels, scene: Scene, strength: float) -> Region | None:
         return None
     height, width = pixels.shape[:2]
     seen_height, seen_width = scene.frame.pixels.shape[:2]
-    box = square_around(scene.faces[0], width / seen_width, height / seen_height)
-    left, top, side = box
-    side = min(max(CROP_MIN_PX, round(side / CROP_STEP_PX) * CROP_STEP_PX), height, width)
-    x = min(max(0, round(left - side / 2)), width - side)
-    y = min(max(0, round(top - side / 2)), height - side)
+    face = scene.faces[0]
+    middle_x, middle_y, side_px = square_around(face, width / seen_width, height / seen_height)
+    side = min(max(CROP_MIN_PX, round(side_px / CROP_STEP_PX) * CROP_STEP_PX), height, width)
+    x = min(max(0, round(middle_x - side / 2)), width - side)
+    y = min(max(0, round(middle_y - side / 2)), height - side)
     oval = soft_oval(side) * np.float32(strength)
     return Region(slice(y, y + side), slice(x, x + side), oval)
 

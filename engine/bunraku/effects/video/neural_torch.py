@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from bunraku.effects.video.neural_backend import NeuralBackend, Wish
@@ -28,10 +29,14 @@ class TorchBackend(NeuralBackend):
             )
         device = "cuda" if wish.device != "cpu" and cuda_at_hand() else "cpu"
         self._player: Any = ImagePlayer(load_generator(facts.path), device)
+        self.batches = device == "cuda"
         self.says = f"PyTorch on {device}, {'float16' if device == 'cuda' else 'float32'}"
 
     def show(self, pixels: Pixels, mask: Mask, size: Size) -> Pixels:
-        shown: Pixels = self._player.show(pixels, mask, size)
+        return self.show_all([(pixels, mask)], size)[0]
+
+    def show_all(self, pictures: Sequence[tuple[Pixels, Mask]], size: Size) -> list[Pixels]:
+        shown: list[Pixels] = self._player.show(pictures, size)
         return shown
 
     def close(self) -> None:

@@ -11,12 +11,14 @@ from pydantic.fields import FieldInfo
 from bunraku.effects.catalogue import kind_named, kinds_in
 from bunraku.effects.video.scene import Scene
 from bunraku.errors import UserInputError
+from bunraku.formats.shape_error import worded
 from bunraku.streaming.video_frame import Pixels
 
 PresetPath = Annotated[
     str, Field(min_length=1, max_length=1000, json_schema_extra={"path": True, "reopen": True})
 ]
-"""A file: in a preset relative to it and within its folder, made absolute before the effect."""
+"""A file: in a preset relative to it and within its folder, made absolute before the effect. What
+comes along with an effect is named by `VideoEffect.bundled` and reaches it by that name."""
 
 
 class EffectSettings(BaseModel):
@@ -46,6 +48,12 @@ class VideoEffect(ABC):
 
     def __init__(self, settings: EffectSettings | None = None) -> None:
         self.settings: Any = settings if settings is not None else self.Settings()
+
+    @classmethod
+    def bundled(cls, setting: str) -> tuple[str, ...]:
+        """What comes along for a setting that is a file, by the names it goes by: they mean that,
+        whatever files are called so."""
+        return ()
 
     def open(self) -> None:  # noqa: B027 - an effect without models has nothing to do
         """Load what takes long, before the first frame. Raises BunrakuError with the remedy."""
@@ -96,6 +104,11 @@ def path_settings(name: str) -> tuple[str, ...]:
     return tuple(key for key, field in fields.items() if is_path(field))
 
 
+def is_bundled(name: str, setting: str, value: object) -> bool:
+    """Whether `value` means what comes along with the effect of that name, and no file."""
+    return value in kind_named(catalogue(), name).bundled(setting)
+
+
 def is_path(field: FieldInfo) -> bool:
     """Whether the field is a `PresetPath`, or one that may be left out."""
     marks = [field, *(mark for part in get_args(field.annotation) for mark in get_args(part)[1:])]
@@ -107,9 +120,4 @@ def checked_settings(kind: type[VideoEffect], settings: dict[str, Any]) -> Effec
     try:
         return kind.Settings.model_validate(settings)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "settings"
-        known = ", ".join(kind.Settings.model_fields) or "none"
-        raise UserInputError(
-            f"{kind.name}: {place} is {first['input']!r}: {first['msg']}; its settings: {known}"
-        ) from None
+        raise UserInputError(worded(error, kind.Settings, kind.name, "setting")) from None

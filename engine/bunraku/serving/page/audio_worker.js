@@ -2,6 +2,7 @@
 // The message's form: engine/bunraku/serving/audio_message.py.
 const HEADER = 24;
 const MOST_BUFFERED = 48_000; // bytes not yet sent; beyond this sound would only grow old
+const MOST_AGE_MS = 250; // of sound that waited for this worker's turn
 
 let port = null;
 let socket = null;
@@ -24,6 +25,7 @@ onmessage = ({ data }) => {
 
 function send({ sequence, samples, capturedMs }) {
   if (!socket || socket.readyState !== WebSocket.OPEN || socket.bufferedAmount > MOST_BUFFERED) return;
+  if (Date.now() - capturedMs > MOST_AGE_MS) return;
   const bytes = new ArrayBuffer(HEADER + samples.length * 4);
   const view = new DataView(bytes);
   view.setUint32(0, 0x424e4b41); // "BNKA"

@@ -8,6 +8,7 @@ const CALM_S = 3;
 const SETTLE_S = 2; // gaps while all is being opened say nothing about the way
 const REPORT_FRAMES = 9600;
 const REMEMBERED = 4096;
+const MOST_AGE_S = 0.5; // what comes back later is not heard: the newest counts
 
 class Bridge extends AudioWorkletProcessor {
   constructor() {
@@ -41,7 +42,12 @@ class Bridge extends AudioWorkletProcessor {
   }
 
   arrive({ sequence, samples }) {
-    this.queue.push({ samples, capturedFrame: this.capturedAt[sequence % REMEMBERED] });
+    const capturedFrame = this.capturedAt[sequence % REMEMBERED];
+    if (currentFrame - capturedFrame > MOST_AGE_S * sampleRate) {
+      this.thrown += samples.length;
+      return;
+    }
+    this.queue.push({ samples, capturedFrame });
     this.queued += samples.length;
     if (this.queued > 4 * MOST_TARGET) this.throwAway(this.queued - this.target);
   }
@@ -139,6 +145,7 @@ class Bridge extends AudioWorkletProcessor {
       thrownMs: (1e3 * this.thrown) / sampleRate, targetMs: (1e3 * this.target) / sampleRate,
     });
     this.trips = [];
+    this.thrown = 0;
   }
 }
 

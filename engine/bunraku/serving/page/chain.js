@@ -13,37 +13,49 @@ export class Chain {
     this.empty = empty;
     this.control = control;
     this.schemas = new Map(schemas.map((schema) => [schema.name, schema]));
-    this.effects = [];
+    this.effects = []; // as the server has them, or as it was last asked to
+    this.asked = 0; // how often the chain was sent; the server's state says which it has seen
     this.cards = new Map();
     add.append(...schemas.map(({ name, title, summary }) => new Option(title, name, false, false)));
     add.onchange = () => {
-      if (add.value) this.send([...this.effects, { effect: add.value, settings: {}, name: null }]);
+      if (add.value) this.send([...this.effects, { effect: add.value, settings: {}, key: null, on: true }]);
       add.value = "";
     };
   }
 
+  // Shown at once, as waiting: the next press builds on it, not on what the server still has.
   send(effects) {
-    const wanted = effects.map(({ effect, settings, name, on = true }) => ({ effect, settings, kept: name, on }));
-    this.control.send({ type: "set_effects", effects: wanted });
+    this.effects = effects;
+    this.asked++;
+    this.rebuild();
+    const wanted = effects.map(({ effect, settings, key, on }) => ({ effect, settings, kept: key, on }));
+    this.control.send({ type: "set_effects", effects: wanted, tag: this.asked });
   }
 
-  // From the server: what is so. Cards are made anew only when the chain is another.
-  show(effects) {
-    const same = effects.map(({ name }) => name).join() === this.effects.map(({ name }) => name).join();
+  // From the server: what is so. Not yet what was asked for last? Then that stays on the page. Cards
+  // are made anew only when the chain is another.
+  show(effects, tag) {
+    if (tag < this.asked) return;
+    const waiting = this.root.classList.contains("waiting");
+    const same = !waiting && effects.map(({ key }) => key).join() === this.effects.map(({ key }) => key).join();
     this.effects = effects;
-    this.empty.hidden = effects.length > 0;
     if (!same) this.rebuild();
-    for (const { name, settings, on } of effects) this.cards.get(name).show(settings, on);
+    this.root.classList.remove("waiting");
+    for (const { key, settings, on } of effects) this.cards.get(key).show(settings, on);
   }
 
   rebuild() {
-    this.cards = new Map(this.effects.map((effect, i) => [effect.name, this.card(effect, i)]));
-    this.root.replaceChildren(...[...this.cards.values()].map(({ node }) => node));
+    this.root.classList.add("waiting");
+    this.empty.hidden = this.effects.length > 0;
+    const cards = this.effects.map((effect, i) => [effect.key ?? `new ${i}`, this.card(effect, i)]);
+    this.cards = new Map(cards);
+    this.root.replaceChildren(...cards.map(([, { node }]) => node));
+    this.effects.forEach(({ settings, on }, i) => cards[i][1].show(settings, on));
   }
 
   tiers(figures) {
-    for (const { name, tier, tiers, error, run_ms } of figures) {
-      const card = this.cards.get(name);
+    for (const { key, tier, tiers, error, run_ms } of figures) {
+      const card = this.cards.get(key);
       if (!card) continue;
       card.badge.textContent = error ? "failed" : `${tier} · ${run_ms.toFixed(1)} ms`;
       card.badge.className = `badge ${error ? "failed" : tiers.indexOf(tier) > 0 ? "lowered" : ""}`;
@@ -52,13 +64,13 @@ export class Chain {
   }
 
   card(effect, i) {
-    const schema = this.schemas.get(effect.effect) || { title: effect.name, summary: "", settings: [] };
+    const schema = this.schemas.get(effect.effect) || { title: effect.name || effect.effect, summary: "", settings: [] };
     const badge = element("span", { className: "badge" });
-    const controls = schema.settings.map((field) => this.field(effect.name, field));
+    const controls = schema.settings.map((field) => this.field(i, field));
     const node = element("div", { className: "effect" });
     node.dataset.effect = effect.name;
     const tools = element("div", { className: "tools" });
-    const light = this.tool("◉", "", () => this.toggle(effect.name));
+    const light = this.tool("◉", "", () => this.toggle(i));
     tools.append(light);
     if (i > 0) tools.append(this.tool("↑", `Move ${schema.title} up`, () => this.move(i)));
     tools.append(this.tool("✕", `Remove ${schema.title}`, () => this.send(this.effects.filter((_, k) => k !== i))));
@@ -91,8 +103,8 @@ export class Chain {
   }
 
   // Off it keeps its place and its settings.
-  toggle(name) {
-    this.send(this.effects.map((one) => (one.name === name ? { ...one, on: !one.on } : one)));
+  toggle(i) {
+    this.send(this.effects.map((one, k) => (k === i ? { ...one, on: !one.on } : one)));
   }
 
   move(i) {
@@ -102,16 +114,16 @@ export class Chain {
   }
 
   // What takes effect on opening needs the chain anew; all else changes from frame to frame.
-  change(effectName, { name, reopen }, value) {
-    const effect = this.effects.find((one) => one.name === effectName);
+  change(i, { name, reopen }, value) {
+    const effect = this.effects[i];
     effect.settings = { ...effect.settings, [name]: value };
-    if (reopen) this.send(this.effects);
-    else this.control.sendSoon(`${effectName} ${name}`, { type: "change_effect", name: effectName, settings: { [name]: value } });
+    if (reopen || effect.key === null) this.send(this.effects);
+    else this.control.sendSoon(`${effect.key} ${name}`, { type: "change_effect", key: effect.key, settings: { [name]: value } });
   }
 
-  field(effectName, field) {
+  field(i, field) {
     const { name, title, description = "" } = field;
-    const change = (value) => this.change(effectName, field, value);
+    const change = (value) => this.change(i, field, value);
     const { input, output, show } =
       field.type === "boolean" ? toggle(change) : field.enum ? choice(field.enum, change) : "minimum" in field ? slider(field, change) : text(change);
     input.setAttribute("aria-label", title);

@@ -37,13 +37,14 @@ export class Chart {
     const all = [...this.points.voice, ...this.points.picture];
     const tails = all.map(({ p99 }) => p99).sort((a, b) => a - b);
     const most = Math.max(20, ...all.map(({ p50 }) => p50), tails[Math.floor(0.9 * tails.length)] || 0);
-    const wanted = [25, 50, 75, 100, 150, 200, 300, 500, 1000].find((top) => top >= most * 1.12) || 2000;
+    const tops = [25, 50, 75, 100, 150, 200, 300, 500, 1000, 2000, 5000, 10_000];
+    const wanted = tops.find((top) => top >= most * 1.12) || 20_000;
     this.top += (wanted - this.top) * 0.2;
   }
 
   grid(pen, { left, right, top, bottom }) {
-    const steps = [5, 10, 20, 25, 50, 100, 200, 500];
-    const step = steps.find((size) => this.top / size <= 5) || 1000;
+    const steps = [5, 10, 20, 25, 50, 100, 200, 500, 1000, 2000];
+    const step = steps.find((size) => this.top / size <= 5) || 5000;
     pen.font = "11px system-ui, sans-serif";
     pen.fillStyle = "#8b8479";
     pen.strokeStyle = "#ece8e0";

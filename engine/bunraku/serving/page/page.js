@@ -6,11 +6,13 @@ import { Control } from "/page/control.js";
 import { Meter } from "/page/meter.js";
 import { Picture } from "/page/picture.js";
 
+const LATE_REPORTS = 10;
+const RECONNECT_MS = 1500;
 const $ = (id) => document.getElementById(id);
 const chart = new Chart($("chart"));
 const meters = { in: new Meter($("meter-in"), $("meter-in-db")), out: new Meter($("meter-out"), $("meter-out-db")) };
 const control = new Control(take, closed);
-const picture = new Picture(control, (text) => note(text, true));
+const picture = new Picture(control, pictureLost);
 const voice = new Voice(heard, (text) => text && note(text, true));
 
 let welcome = null;
@@ -19,6 +21,8 @@ let state = null;
 let stream = null;
 let lit = false;
 let gaps = 0;
+let late = 0; // reports in a row in which the voice came too late
+let over = false;
 let way = null; // of a picture, outside the engine
 let pictureMs = null; // from its capture to the engine's end
 
@@ -42,6 +46,7 @@ function begin(message) {
   $("power").disabled = false;
   $("devices").hidden = !message.browser_devices;
   if (!message.records) $("record").title = "Start the server with --recordings FOLDER to record";
+  for (const tile of document.querySelectorAll(".of-browser")) tile.hidden = !message.browser_devices;
   if (!message.browser_devices) {
     $("before-hint").textContent = "The server’s camera.";
     $("power").hidden = true;
@@ -55,7 +60,7 @@ function show(message) {
   press($("presets"), message.preset);
   press($("voices"), message.voice.model);
   for (const box of $("voice-effects").querySelectorAll("input")) box.checked = message.voice.effects.includes(box.value);
-  chain.show(message.effects);
+  chain.show(message.effects, message.tag);
   $("record").disabled = !welcome.records || !message.camera;
   $("record").setAttribute("aria-pressed", String(message.recording));
   $("record-text").textContent = message.recording ? "Stop" : "Record";
@@ -65,10 +70,11 @@ function show(message) {
 }
 
 function figures({ voice: sound, picture: seen, recording_s }) {
+  if (over) return;
   meters.in.set(sound.in_level);
   meters.out.set(sound.out_level);
   put("misses", sound.misses, sound.misses > 0);
-  if (!welcome.browser_devices && sound.run.count) latency("voice", sound.run);
+  if (!welcome.browser_devices && sound.run.count) latency("voice", { p50: sound.block_ms + sound.run.p50, p99: sound.block_ms + sound.run.p99 });
   if (recording_s !== null) $("record-text").textContent = `Stop ${clock(recording_s)}`;
   if (!seen) return;
   put("late", seen.late);
@@ -82,8 +88,10 @@ function figures({ voice: sound, picture: seen, recording_s }) {
 }
 
 function heard(round) {
+  late = round.gaps > gaps || round.thrownMs > 0 ? late + 1 : 0;
   gaps = round.gaps;
   put("gaps", gaps);
+  if (lit) status(late > LATE_REPORTS ? "trouble" : "live", late > LATE_REPORTS ? "overloaded: the voice has gaps" : "live");
   if (!round.count) return;
   latency("voice", round);
   voice.keepStep(way && pictureMs !== null ? pictureMs + way.back : null, round.p50);
@@ -92,7 +100,8 @@ function heard(round) {
 
 function latency(medium, { p50, p99 }) {
   chart.add(medium, p50, p99);
-  $(`${medium}-latency`).textContent = `${p50.toFixed(0)} ms, p99 ${p99.toFixed(0)}`;
+  const digits = p99 < 10 ? 1 : 0;
+  $(`${medium}-latency`).textContent = `${p50.toFixed(digits)} ms, p99 ${p99.toFixed(digits)}`;
 }
 
 function recording({ name, address }) {
@@ -102,14 +111,31 @@ function recording({ name, address }) {
 }
 
 function closed({ code, reason }) {
+  over = true;
   switchOff();
-  $("power").disabled = true;
+  for (const button of document.querySelectorAll("button:not(#again), select")) button.disabled = true;
+  for (const meter of Object.values(meters)) meter.set([0, 0]);
+  $("notes").replaceChildren();
   status("trouble", code === 1013 ? "the server is full" : "disconnected");
-  note(reason || "The session has ended. Reload the page to begin another.", true);
+  $("over-text").textContent = code === 1013 ? "The server has as many sessions as it may." : reason || "The session has ended.";
+  $("over").hidden = false;
+}
+
+// The picture's way broke: it is sought again as long as the page is on.
+async function pictureLost() {
+  if (!lit && welcome.browser_devices) return;
+  $("after").classList.add("lost");
+  status("trouble", "the picture was lost: connecting again");
+  await new Promise((done) => setTimeout(done, RECONNECT_MS));
+  if (over || !(lit || !welcome.browser_devices)) return;
+  picture.stop();
+  await picture.start(stream, $("before"), $("after"));
 }
 
 // ---- what the visitor does ----------------------------------------------------------------------
 
+$("again").onclick = () => location.reload();
+$("after").onplaying = () => $("after").classList.remove("lost");
 $("power").onclick = () => (lit ? switchOff() : switchOn());
 $("record").onclick = () => control.send({ type: "record", on: !state.recording });
 $("listen").onclick = () => {

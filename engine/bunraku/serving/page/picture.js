@@ -1,8 +1,9 @@
 // The camera's picture to the server and back, by WebRTC on this machine or network only.
 export class Picture {
-  constructor(control, onTrouble) {
+  // onLost: the connection broke, or never came to be.
+  constructor(control, onLost) {
     this.control = control;
-    this.onTrouble = onTrouble;
+    this.onLost = onLost;
     this.before = {};
   }
 
@@ -29,7 +30,7 @@ export class Picture {
       video.srcObject = new MediaStream([track]);
     };
     peer.onconnectionstatechange = () => {
-      if (peer.connectionState === "failed") this.onTrouble("no way for the picture: see docs/serve.md");
+      if (peer.connectionState === "failed" && peer === this.peer) this.onLost();
     };
     await peer.setLocalDescription(await peer.createOffer());
     await this.gathered(peer);

@@ -78,7 +78,7 @@ class ActionLane:
             dropped, self._waiting = self._waiting, []
             self._changed.notify_all()
         for task in dropped:
-            if task.answer is not None:
+            if task.answer is not None and task.answer.set_running_or_notify_cancel():
                 task.answer.set_exception(OverloadError("the session ended before it was done"))
         if self._thread.ident is not None:
             self._thread.join(timeout_s)

@@ -98,7 +98,9 @@ class ControlDesk:
         self._rack: EffectRack | None = None
         if preset.picture is not None:
             self._rack = EffectRack(lambda: performance.picture, preset.picture, path)
-        self.recording = DeskRecording(performance, recordings, most_recording_s, self.say)
+        self.recording = DeskRecording(
+            performance, recordings, most_recording_s, self._say_surely
+        )
         self._quit = False
         self._lane = ActionLane("desk", self._failed)
 
@@ -123,7 +125,15 @@ class ControlDesk:
 
     def ask(self, action: Action) -> Future[None]:
         """As `submit`, for somebody who waits: the future raises what went wrong."""
-        return self._lane.ask(lambda: self._do(action))
+        if not isinstance(action, Mute):
+            return self._lane.ask(lambda: self._do(action))
+        done: Future[None] = Future()
+        try:
+            self._do(action)
+            done.set_result(None)
+        except BunrakuError as error:
+            done.set_exception(error)
+        return done
 
     def in_turn(self, make: Callable[[], Result]) -> Future[Result]:
         """Run `make` on the desk's thread, in order with the actions."""
@@ -138,6 +148,10 @@ class ControlDesk:
     def say(self, text: str) -> None:
         """A message to the performer, unless there were too many."""
         self._messages.say(text)
+
+    def _say_surely(self, text: str) -> None:
+        """However many there were: what became of a file must not be guessed."""
+        self._messages.say(text, must_arrive=True)
 
     @property
     def quit_requested(self) -> bool:
@@ -174,9 +188,11 @@ class ControlDesk:
     def start(self) -> None:
         self._lane.start()
 
-    def stop(self) -> None:
-        """What waits is dropped, a recording is completed. Idempotent."""
-        if not self._lane.stop(STOP_TIMEOUT_S):
+    def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
+        """A recording is completed, what waits is dropped; what runs may take `timeout_s` to end.
+        Idempotent."""
+        self.recording.end()
+        if not self._lane.stop(timeout_s):
             self.say("a preset is still being opened; left behind")
         self.recording.end()
 
@@ -194,7 +210,7 @@ class ControlDesk:
             case ChoosePreset(name):
                 self._choose(self._presets.find(name))
             case StepPreset(step):
-                self._choose(self._presets.after(self._presets.name_of(self._path), step))
+                self._step(step)
             case SetValue() | Slide():
                 self._move(action)
             case Mute(to):
@@ -240,9 +256,8 @@ class ControlDesk:
         """Sources and sinks stay. The picture goes first: it can be refused for its cost, and then
         nothing has changed."""
         path = self._presets.path(name)
-        wanted = read_performance(path)
-        if not self._ends_stay:
-            check_fit(self._running, wanted, same_folder(self._path, path))
+        wanted = read(path)
+        self._check(wanted, path)
         change_voice = None
         if self._voice is not None and wanted.voice is not None:
             model = load_model(model_of(wanted.voice.model, path))
@@ -253,6 +268,30 @@ class ControlDesk:
             change_voice()
         self._running, self._path = wanted, path
         self.say(f"preset: {wanted.name or name}")
+
+    def _step(self, step: int) -> None:
+        """To the next that fits; one that does not must not bar the way to those behind it. Raises
+        UserInputError of the first, if none does."""
+        name = here = self._presets.name_of(self._path)
+        refused: UserInputError | None = None
+        for _ in self._presets.names:
+            name = self._presets.after(name, step)
+            if name == here:
+                break
+            path = self._presets.path(name)
+            try:
+                self._check(read(path), path)
+            except UserInputError as error:
+                refused = refused or error
+            else:
+                self._choose(name)
+                return
+        if refused is not None:
+            raise refused
+
+    def _check(self, wanted: PerformancePreset, path: Path) -> None:
+        if not self._ends_stay:
+            check_fit(self._running, wanted, same_folder(self._path, path))
 
     def _choose_voice(self, wanted: ChooseVoice) -> None:
         voice = self._the_voice()
@@ -266,3 +305,13 @@ class ControlDesk:
             model = load_model(wanted.model)
         effects = voice.effects if wanted.effects is None else wanted.effects
         voice.prepare(model, wanted.model, effects)()
+
+
+def read(path: Path) -> PerformancePreset:
+    """A preset that was there when the list was made. Raises UserInputError."""
+    try:
+        return read_performance(path)
+    except OSError as error:
+        raise UserInputError(
+            f"the preset {path.name} cannot be read any more ({error.strerror})"
+        ) from error

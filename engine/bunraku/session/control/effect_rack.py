@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bunraku.effects.catalogue import kind_named
-from bunraku.effects.video.video_effect import VideoEffect, catalogue, path_settings
+from bunraku.effects.video.video_effect import (
+    VideoEffect,
+    catalogue,
+    is_bundled,
+    path_settings,
+)
 from bunraku.errors import UserInputError
 from bunraku.formats.control_action import MAX_VALUE_LENGTH, PlacedEffect, SettingValue, Switch
-from bunraku.session.control.setting_range import as_declared, at_share, is_file, reopens, schema_of
-from bunraku.session.open_performance import BARE_NAME, lowest_tiers, video_effects
+from bunraku.session.control.setting_range import as_declared, at_share, reopens, schema_of
+from bunraku.session.open_performance import lowest_tiers, video_effects
 from bunraku.session.video_session import VideoSession
 
 if TYPE_CHECKING:
     from bunraku.formats.performance_shape import Effect, Picture
 
 
+_keys = itertools.count(1)
+
+
 @dataclass(frozen=True)
 class Slot:
-    """An effect of the preset. name: as the preset's chain calls it, whichever others are off."""
+    """An effect of the preset. name: as the preset's chain calls it, whichever others are off. key:
+    its own as long as it is in the rack, whatever its name becomes when others leave."""
 
     name: str
     effect: Effect
     on: bool = True
+    key: int = field(default_factory=_keys.__next__)
 
     @property
     def kind(self) -> type[VideoEffect]:
@@ -72,31 +83,52 @@ class EffectRack:
 
     def arrange(self, placed: Sequence[PlacedEffect]) -> None:
         """Another chain by hand. Raises BunrakuError."""
-        effects = [self._continued(one) for one in placed]
-        slots = slots_of(effects, [one.on for one in placed])
+        kept = [self._kept(one) for one in placed]
+        effects = [self._continued(one, slot) for one, slot in zip(placed, kept, strict=True)]
+        slots = tuple(
+            replace(slot, on=one.on, key=before.key)
+            if before is not None
+            else replace(slot, on=one.on)
+            for slot, one, before in zip(slots_of(effects), placed, kept, strict=True)
+        )
         self._install(slots, self._path, self.budget_s)
         self.rearranged = True
 
-    def _continued(self, placed: PlacedEffect) -> Effect:
+    def _kept(self, placed: PlacedEffect) -> Slot | None:
+        if placed.kept is None:
+            return None
+        for slot in self.slots:
+            if slot.key == placed.kept and slot.effect.type == placed.type:
+                return slot
+        raise UserInputError(f"the effect {placed.type[:60]} is no longer in the chain")
+
+    def _continued(self, placed: PlacedEffect, before: Slot | None) -> Effect:
         """As a preset would have it. A new one is like a preset's that says no more."""
+        from pydantic import ValidationError
+
         from bunraku.formats.performance_shape import Effect
 
-        kept = self._slot(placed.kept).effect if placed.kept is not None else None
-        if kept is None or kept.type != placed.type:
-            return Effect(type=placed.type, **placed.settings)  # type: ignore[arg-type]
-        files = {k: v for k, v in kept.settings.items() if k in path_settings(kept.type)}
-        return Effect(
-            type=kept.type,
-            lowest_tier=kept.lowest_tier,
-            **{**files, **placed.settings},
-        )
+        if self._path is None:
+            check_bundled(placed.type, placed.settings)
+        settings = dict(placed.settings)
+        lowest_tier = None
+        if before is not None:
+            files = path_settings(before.effect.type)
+            kept = {k: v for k, v in before.effect.settings.items() if k in files}
+            settings, lowest_tier = {**kept, **settings}, before.effect.lowest_tier
+        try:
+            return Effect(type=placed.type, lowest_tier=lowest_tier, **settings)
+        except ValidationError as error:
+            raise UserInputError(f"{placed.type[:60]}: {error.errors()[0]['msg'][:200]}") from error
 
     def _install(self, slots: tuple[Slot, ...], path: Path | None, budget_s: float) -> None:
         effects = self._on(slots)
         made = video_effects(effects, path)
         picture = self._picture()
         if picture is not None:
-            picture.set_effects(made, lowest_tiers(effects), budget_s=budget_s)
+            keys = {slot.key for slot in self.slots if slot.on}
+            lighter = all(slot.key in keys for slot in slots if slot.on)
+            picture.set_effects(made, lowest_tiers(effects), budget_s=budget_s, lighter=lighter)
         self.slots, self._path, self.budget_s = slots, path, budget_s
 
     @staticmethod
@@ -110,8 +142,8 @@ class EffectRack:
         slot = self._slot(name)
         kind = slot.kind
         value = as_declared(kind, setting, value)
-        if is_file(kind, setting) and self._path is None:
-            check_bare(kind, setting, value)
+        if self._path is None:
+            check_bundled(kind.name, {setting: value})
         changed = replace(slot, effect=with_setting(slot.effect, setting, value))
         made = video_effects([changed.effect], self._path)[0]  # checks value and file
         slots = tuple(changed if other is slot else other for other in self.slots)
@@ -155,14 +187,10 @@ def budget_of(preset: Picture) -> float:
     return preset.latency_ms / 1e3
 
 
-def slots_of(effects: Sequence[Effect], on: Sequence[bool] | None = None) -> tuple[Slot, ...]:
+def slots_of(effects: Sequence[Effect]) -> tuple[Slot, ...]:
     types = [effect.type for effect in effects]
     return tuple(
-        Slot(
-            numbered_name(effect.type, types[: index + 1].count(effect.type)),
-            effect,
-            on is None or on[index],
-        )
+        Slot(numbered_name(effect.type, types[: index + 1].count(effect.type)), effect)
         for index, effect in enumerate(effects)
     )
 
@@ -183,9 +211,13 @@ def with_setting(effect: Effect, setting: str, value: SettingValue) -> Effect:
     return type(effect)(type=effect.type, lowest_tier=effect.lowest_tier, **fields)
 
 
-def check_bare(kind: type[VideoEffect], setting: str, value: SettingValue) -> None:
-    if not isinstance(value, str) or not BARE_NAME.fullmatch(value):
-        raise UserInputError(
-            f"{kind.name}.{setting} may only be what comes along here, by its bare name: a preset"
-            " in a file of its own may name files beside it"
-        )
+def check_bundled(effect: str, settings: Mapping[str, Any]) -> None:
+    """Raises UserInputError for a file: what comes along with the effect is none."""
+    for setting in path_settings(effect):
+        value = settings.get(setting)
+        if value is not None and not is_bundled(effect, setting, value):
+            along = ", ".join(kind_named(catalogue(), effect).bundled(setting)) or "nothing"
+            raise UserInputError(
+                f"{effect}: {setting} may only be what comes along here, which is {along}: files"
+                " come with presets, beside which they lie"
+            )

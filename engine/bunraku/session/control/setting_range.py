@@ -32,10 +32,6 @@ def reopens(kind: type[VideoEffect], setting: str) -> bool:
     return schema_of(kind, setting).get("reopen") is True
 
 
-def is_file(kind: type[VideoEffect], setting: str) -> bool:
-    return schema_of(kind, setting).get("path") is True
-
-
 def as_declared(kind: type[VideoEffect], setting: str, value: SettingValue) -> SettingValue:
     """Controllers know numbers alone: 5.0 for a whole number, 1 for true. Anything else goes
     through as it is, for the effect to check."""

@@ -19,18 +19,18 @@ help:
 # ---- set-up -------------------------------------------------------------------------------------
 $(VENV)/made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "bunraku needs Python 3.11 or later: make PYTHON=python3.12 ..." >&2; exit 2; }
-	@echo "· making $(VENV)"
+	@echo "· making $(VENV) (half a minute, once)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) $(BUILD_NEEDS)
 	@touch $@
 
 $(VENV)/run: $(VENV)/made pyproject.toml constraints.txt $(NATIVE_SOURCES)
-	@echo "· building the native core and installing bunraku"
+	@echo "· building the native core and installing bunraku (about 3 minutes on two cores, once; silent meanwhile)"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) --no-build-isolation -e '.[cli,video]'
 	@touch $@
 
 $(VENV)/dev: $(VENV)/run
-	@echo "· installing what training and tests need (torch is large)"
+	@echo "· installing what training and tests need (torch is large: some minutes, once)"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) --no-build-isolation -e '.[cli,video,web,control,train,kernels,dev]'
 	@touch $@
 
@@ -56,7 +56,7 @@ else
 endif
 
 test-native: $(NATIVE)/build.ninja
-	@echo "· building the native tests"
+	@echo "· building the native tests (some minutes, once)"
 	@$(CMAKE) --build $(NATIVE)
 
 # ---- the rest -----------------------------------------------------------------------------------

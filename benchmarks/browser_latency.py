@@ -179,7 +179,7 @@ def leaks(times: int = 20, sessions: int = 10) -> dict[str, Any]:
     async def visit(settings: Any) -> None:
         async with connect(settings) as line:
             await until(line, "welcome", 60)
-            async with calling(line) as track:
+            async with calling(line, 5.0) as track:
                 await colour(track, 2)
 
     async def work() -> None:

@@ -110,7 +110,7 @@ class SteppedScheduler:
         self.waiting.clear()
         return True
 
-    def admit(self, demand: Demand) -> int:
+    def admit(self, demand: Demand, *, is_in: bool = False) -> int:
         return demand.strides.index(self.stride)
 
     def rebook(self, *anything: object) -> bool:

@@ -64,11 +64,110 @@ def test_the_demo_leaves_sound_picture_and_report(
     assert set(left) - VIDEO_FILES == {"output.wav", "spectrogram.png", "report.json"}
     if importlib.util.find_spec("cv2") and importlib.util.find_spec("av"):
         assert "performance.mp4" in left
+    for words in ("Ctrl-C ends", "opening devices and effects", "drawing the pictures"):
+        assert words in err
     assert left["spectrogram.png"] > 10_000
     wet, rate = soundfile.read(folder / "demo-output" / "output.wav", dtype="float32")
     assert rate == RATE_HZ
     assert len(wet) >= RATE_HZ // 2
     assert json.loads((folder / "demo-output" / "report.json").read_text())["voice"]["blocks"] > 0
+
+
+def test_the_demo_s_film_has_the_effects_from_its_first_frame(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look is a picture in two colours, so that a frame without it would be seen; the first
+    look wanted does not open here."""
+    pytest.importorskip("matplotlib")
+    cv2 = pytest.importorskip("cv2")
+    pytest.importorskip("av")
+    from bunraku.cli import demo
+    from bunraku.effects.video.background_blur import BackgroundBlur
+    from bunraku.effects.video.colour_look import ColourLook
+    from bunraku.io.video_reader import VideoReader
+
+    def refuse(effect: BackgroundBlur) -> None:
+        raise UserInputError("no model for this here")
+
+    def in_blue(effect: ColourLook, pixels: Any, scene: Any, tier: int) -> Any:
+        return np.full_like(pixels, (200, 20, 20))
+
+    monkeypatch.setattr(BackgroundBlur, "open", refuse)
+    monkeypatch.setattr(ColourLook, "process", in_blue)
+    monkeypatch.setattr(demo, "LOOKS", (("background_blur",), ("colour_look",), ()))
+    monkeypatch.setenv("DEMO", "file")
+    monkeypatch.setattr("bunraku.samples.SPEECH_PATH", folder / "voice.wav")
+    code, _, err = run(capsys, "live", "--demo", "-m", "gain.bnk")
+    assert code == 0, err
+    assert "no model for this here" in err
+    assert "effects: colour_look" in err
+    reader = VideoReader(folder / "demo-output" / "performance.mp4")
+    film = [reader.pixels_of(frame) for _, frame in reader.frames()]
+    reader.close()
+    assert len(film) >= 5
+    assert all(picture[..., 0].mean() > 150 and picture[..., 2].mean() < 60 for picture in film)
+    report = json.loads((folder / "demo-output" / "report.json").read_text())
+    assert report["picture"]["shown"] >= len(film)
+    (look,) = report["picture"]["effects"]
+    assert report["picture"]["run_ms"]["p50"] >= look["run_ms"]["p50"] > 0
+    pair = cv2.imread(str(folder / "demo-output" / "picture.jpg"))
+    before, after = pair[:, :640], pair[:, 648:]
+    assert before.shape == after.shape == (480, 640, 3)
+    assert before.std() > 30 > after.std(axis=(0, 1)).max()
+
+
+def test_a_preset_s_own_recordings_are_named_at_the_end(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("cv2")
+    pytest.importorskip("av")
+    picture = '[picture]\nsource = { type = "test", width = 160, height = 120 }\n'
+    sinks = "".join(f'[[sink]]\ntype = "file"\nfile = "{name}.mp4"\n' for name in ("one", "two"))
+    (folder / "own.toml").write_text(picture + sinks)
+    code, out, err = run(capsys, "live", "own.toml", "--seconds", "0.5", "--out", "more.mp4")
+    assert code == 0, err
+    assert "recording: more.mp4\nthe preset's recording: one.mp4\n" in out
+    assert "the preset's recording 2: two.mp4" in out
+
+
+@pytest.mark.parametrize(
+    ("command", "remedy"),
+    [
+        ("live natural --out voice.wav", "choose another --out or use --force"),
+        ("live -m gain.bnk --source voice.wav --out voice.wav", "another --out or use --force"),
+        ("render voice.wav voice.wav -m gain.bnk", "choose another name or use --force"),
+        ("measure glass --file voice.wav", "choose another --file or use --force"),
+    ],
+)
+def test_force_is_named_where_it_works(
+    folder: Path, capsys: pytest.CaptureFixture[str], command: str, remedy: str
+) -> None:
+    code, _, err = run(capsys, *command.split())
+    assert code == 2
+    assert "voice.wav exists and is not overwritten" in err
+    assert remedy in err
+
+
+def test_force_is_not_named_for_a_preset_s_own_recordings(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("cv2")
+    pytest.importorskip("av")
+    picture = '[picture]\nsource = { type = "test", width = 160, height = 120 }\n'
+    (folder / "own.toml").write_text(f'{picture}[[sink]]\ntype = "file"\nfile = "take.mp4"\n')
+    (folder / "take.mp4").write_bytes(b"precious")
+    code, _, err = run(capsys, "live", "own.toml", "--force", "--seconds", "0.5")
+    assert code == 2
+    assert "take.mp4 exists and is not overwritten; choose another name or remove it" in err
+    assert (folder / "take.mp4").read_bytes() == b"precious"
+
+
+def test_help_says_what_goes_with_a_preset(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = run(capsys, "live", "--help")
+    assert code == 0
+    assert "go with it" in " ".join(out.replace("│", " ").split())
 
 
 def test_the_demo_takes_a_model_of_the_pack(

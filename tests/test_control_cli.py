@@ -68,5 +68,5 @@ def test_keys_and_osc_move_a_live_preset(tmp_path: Path) -> None:
         os.close(terminal)
     assert command.returncode == 0, said.read_text()
     report = json.loads(out)
-    assert report["voice"]["model"] == "silence"
+    assert report["voice"]["model"] == "quiet.chain"
     assert report["picture"]["effects"][0]["name"] == "colour_look"

@@ -168,7 +168,7 @@ def test_a_broken_preset_changes_nothing(tmp_path: Path) -> None:
     with desk_of(path) as (desk, performance, said):
         heard = Heard()
         do(desk, "preset quiet")
-        assert "preset quiet: colour_look: look is 'sepia'" in said[0]
+        assert "preset quiet: colour_look.look is 'sepia'" in said[0]
         performance.take_voice(heard)
         time.sleep(0.3)
         performance.leave_voice(heard)
@@ -353,7 +353,7 @@ def test_settings_by_value_and_by_share(tmp_path: Path) -> None:
         assert picture.effects["colour_look"] is not before, "it had to be opened anew"
         assert said == []
         for action, message in (
-            ("set colour_look.strength 2", "less than or equal to 1"),
+            ("set colour_look.strength 2", "use 0 to 1"),
             ("set colour_look.power 2", "its settings: look, file, strength"),
             ("set colour_look.type neural", "no setting 'type'"),
             ("set blur.strength 1", "there are colour_look"),
@@ -413,7 +413,7 @@ def test_a_chain_arranged_by_hand_keeps_files_and_settings(tmp_path: Path) -> No
         ]
         assert list(picture.effects) == ["colour_look", "colour_look 2"]
         do(desk, Arrange((PlacedEffect("colour_look", {"strength": 9.0}),)))
-        assert "less than or equal to 1" in said[-1]
+        assert "use 0 to 1" in said[-1]
         assert desk.state().effects == slots, "what is wrong changes nothing"
         assert slots[1].key == first.key
         do(desk, Arrange((PlacedEffect("colour_look", {}, kept=10**9),)))

@@ -16,6 +16,7 @@ from bunraku.cli.main import run
 from bunraku.errors import UserInputError
 from bunraku.measure.html_report import write_html
 from bunraku.measure.html_report_plots import (
+    LINE_PX,
     MOST_POINTS,
     Axis,
     histogram_svg,
@@ -78,6 +79,30 @@ def test_plots_hold_every_value(series: LatencySeries) -> None:
     histogram = ElementTree.fromstring(histogram_svg(series, series.figures()))
     titles = [bar.findtext("title") or "" for bar in histogram.findall("rect")]
     assert sum(int(title.rsplit(" ", 1)[1]) for title in titles) == len(series.latencies_ms)
+
+
+@pytest.mark.parametrize("most", [1, 40, 100, 333])
+def test_a_unit_stands_clear_of_the_numbers_below_it(most: int) -> None:
+    series = LatencySeries.of([(k / 10, 5.0 + (k % most == 0)) for k in range(2 * most)])
+    for plot in (histogram_svg(series, series.figures()), timeline_svg(series, series.figures())):
+        marks = [text for text in ElementTree.fromstring(plot).findall("text")]
+        unit = min(float(mark.attrib["y"]) for mark in marks if mark.get("class") == "unit")
+        left = [m for m in marks if m.get("class") == "tick" and m.get("text-anchor") == "end"]
+        assert min(float(mark.attrib["y"]) for mark in left) - unit >= LINE_PX
+
+
+def test_the_range_stands_beside_the_jitter(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    html = tmp_path / "r.html"
+    words = ["measure", "loopback", "--paced", "--seconds", "2"]
+    with pytest.raises(SystemExit):
+        run([*words, "--html", str(html)])
+    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert re.search(r"jitter [\d.]+ from [\d.]+ to [\d.]+ ms", said)
+    page = html.read_text()
+    assert "<span>min, ms</span>" in page
+    assert "compare min and max" in page
 
 
 def test_many_points_keep_the_greatest() -> None:

@@ -165,7 +165,7 @@ def test_opened_and_closed_leaves_nothing() -> None:
     ("text", "error", "message"),
     [
         ("name = 'empty'", ModelFormatError, r"\[voice\], \[picture\], or both"),
-        ("[picture]\nblur = 1", ModelFormatError, "picture.blur"),
+        ("[picture]\nblur = 1", ModelFormatError, 'picture has no key "blur"'),
         ('[voice]\nsource = { type = "picture" }', ModelFormatError, "comes from no file"),
         ('[picture]\nsource = { type = "camera", width = 5 }', ModelFormatError, "width"),
         ('[[picture.effect]]\ntype = "a"\nx = [1]', ModelFormatError, "neither text, a number"),

@@ -624,8 +624,8 @@ def camera() -> Any:
 
 
 @contextlib.asynccontextmanager
-async def calling(line: Any) -> AsyncIterator[Any]:
-    """The track that comes back."""
+async def calling(line: Any, rate_hz: float = 30.0) -> AsyncIterator[Any]:
+    """The track that comes back. rate_hz: what is promised, and booked."""
     from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -634,7 +634,7 @@ async def calling(line: Any) -> AsyncIterator[Any]:
         peer.addTrack(track)
         await peer.setLocalDescription(await peer.createOffer())
         offer = {"type": "offer", "sdp": peer.localDescription.sdp}
-        await line.send(json.dumps({**offer, "width": 160, "height": 120, "rate_hz": 30}))
+        await line.send(json.dumps({**offer, "width": 160, "height": 120, "rate_hz": rate_hz}))
         answer = await until(line, "answer")
         await peer.setRemoteDescription(RTCSessionDescription(answer["sdp"], "answer"))
         yield peer.getReceivers()[0].track
@@ -817,7 +817,7 @@ def test_ten_sessions_leave_nothing_behind() -> None:
     async def visit(settings: ServeSettings) -> None:
         async with connect(settings) as line:
             await until(line, "welcome")
-            async with calling(line) as track:
+            async with calling(line, 5.0) as track:
                 await colour(track, 2)
 
     async def work() -> None:

@@ -166,10 +166,30 @@ def test_a_visitor_s_first_minute(browser: Any, served: tuple[str, Path, Any]) -
 
 
 def test_the_page_fits_a_phone(browser: Any, served: tuple[str, Path, Any]) -> None:
-    page = browser.new_page(viewport={"width": 390, "height": 844})
-    page.goto(served[0])
-    page.wait_for_selector("#power:enabled")
+    page = open_page(browser, served[0])
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_timeout(300)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.close()
+
+
+def test_quick_presses_build_on_each_other(browser: Any, served: tuple[str, Path, Any]) -> None:
+    """What was asked for and is not there yet is not lost with the next press."""
+    page = open_page(browser, served[0])
+    for effect in ("colour_look", "beauty", "colour_look"):
+        page.select_option("#add", effect)
+    page.locator(".effect[data-effect=beauty] .tools button[aria-pressed]").click()
+    until(page, "!document.querySelector('#chain.waiting')")
+    shown = page.locator(".effect")
+    kinds = [shown.nth(k).get_attribute("data-effect") for k in range(shown.count())]
+    assert kinds == ["colour_look", "beauty", "colour_look"]
+    assert "off" in (shown.nth(1).get_attribute("class") or "").split()
+    shown.nth(0).locator("button[aria-label^=Remove]").click()
+    shown.nth(0).locator("button[aria-label^=Switch]").click()
+    until(page, "!document.querySelector('#chain.waiting')")
+    assert shown.count() == 2
+    assert "off" not in (shown.nth(0).get_attribute("class") or "").split()
+    assert page.faults == []
     page.close()
 
 

@@ -6,12 +6,15 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from bunraku.effects.video.chain import VideoChain
+from bunraku.effects.video.chain import MOST_NETWORKS, VideoChain
 from bunraku.effects.video.frame_interpolation import FrameInterpolator
 from bunraku.effects.video.scene import Scene
 from bunraku.effects.video.scene_analyser import SceneAnalyser
 from bunraku.effects.video.video_effect import VideoEffect, make_effect
 from bunraku.errors import UserInputError
+from bunraku.formats.control_action import PlacedEffect
+from bunraku.formats.performance_shape import Picture
+from bunraku.session.control.effect_rack import EffectRack
 from bunraku.streaming.video_frame import Pixels, VideoFrame
 from video_scenes import DrawnFaces, DrawnPerson, face_at, frame, play, someone
 
@@ -127,6 +130,23 @@ def test_tiers_and_names_out_of_range_are_refused() -> None:
         chain.set_tier("colour_look", 2)
     with pytest.raises(UserInputError, match="colour_look"):
         chain.set_tier("person", 0)
+
+
+def test_a_chain_has_few_networks() -> None:
+    """Before any of them is opened."""
+    looks = [make_effect("neural") for _ in range(MOST_NETWORKS + 1)]
+    VideoChain([*looks[1:], *(Brighter() for _ in range(9))])
+    with pytest.raises(UserInputError, match="5 neural effects: use at most 4"):
+        VideoChain(looks)
+
+
+def test_a_page_that_asks_for_many_networks_is_refused_and_nothing_changes() -> None:
+    rack = EffectRack(lambda: None, Picture(), None)
+    rack.arrange([PlacedEffect("neural", {})])
+    slots = rack.slots
+    with pytest.raises(UserInputError, match="16 neural effects: use at most 4"):
+        rack.arrange([PlacedEffect("neural", {})] * 16)
+    assert rack.slots == slots
 
 
 # ---- frames between frames ----------------------------------------------------------------------

@@ -11,7 +11,13 @@ from bunraku.effects.video.chain import VideoChain
 from bunraku.effects.video.face_tracking import FaceMeshTracker
 from bunraku.effects.video.one_euro import OneEuro
 from bunraku.effects.video.scene_analyser import SceneAnalyser
-from bunraku.effects.video.segmentation import PersonSegmenter, SteadyMask
+from bunraku.effects.video.segmentation import (
+    PersonSegmenter,
+    SteadyMask,
+    part_of_square,
+    refined,
+    shrunk,
+)
 from bunraku.effects.video.video_effect import make_effect
 from bunraku.samples import PORTRAIT_PATH
 from bunraku.session.calibration import CostTally, calibrate
@@ -61,6 +67,28 @@ def test_the_mask_is_the_person(segmenter: PersonSegmenter) -> None:
     assert model_of_shuttle.mean() < 0.03
     assert 0.3 < mask.mean() < 0.6
     assert ((mask > 0.1) & (mask < 0.9)).mean() < 0.04, "the edge is a haze"
+
+
+@real_models
+def test_a_wide_frame_keeps_its_proportions(segmenter: PersonSegmenter) -> None:
+    """Squeezed into a square, what is light beside the neck was half taken for the person."""
+    picture = cv2.imread(str(PORTRAIT_PATH))[20:280]
+    wide = cv2.resize(picture[:, :462], (1280, 720), interpolation=cv2.INTER_CUBIC)
+    mask = segmenter.mask(VideoFrame(wide, 0))
+    assert mask[300:420, 900:].max() < 0.05
+    assert mask[200:300, 560:640].min() > 0.95
+
+
+@pytest.mark.parametrize("size", [(640, 480), (1280, 720), (360, 640), (4096, 16), (16, 4096)])
+def test_every_shape_of_frame_fits_the_square(size: tuple[int, int]) -> None:
+    pixels = np.full((size[1], size[0], 3), 77, np.uint8)
+    assert (shrunk(pixels) == 77).all()
+    assert shrunk(pixels).shape == (256, 256, 3)
+    part = part_of_square(pixels)
+    whole = np.ones((256, 256), np.float32)
+    mask = refined(whole[part], whole[part] * 0.3, pixels)
+    assert mask.shape == pixels.shape[:2]
+    assert mask.min() > 0.99
 
 
 @real_models

@@ -288,7 +288,7 @@ def test_the_cost_of_making_up_frames_is_admitted(monkeypatch: pytest.MonkeyPatc
     demands: list[Any] = []
     admit = stage.scheduler.admit
     monkeypatch.setattr(
-        stage.scheduler, "admit", lambda demand: demands.append(demand) or admit(demand)
+        stage.scheduler, "admit", lambda demand, **_: demands.append(demand) or admit(demand)
     )
     stage.picture.prepare()
     plain = VideoSession(stage.camera, [], [], scheduler=stage.picture._scheduler)

@@ -11,6 +11,7 @@ from bunraku.cli.live import device_buffer_of
 from bunraku.cli.output_files import refuse_existing
 from bunraku.cli.reporting import JSON_OPTION, print_json, print_table
 from bunraku.cli.signals import terminate_like_interrupt
+from bunraku.cli.terminal_view import working
 from bunraku.errors import UserInputError
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def loopback(
 
     if html is not None:
         check_html(html, force)
-    with terminate_like_interrupt():
+    with terminate_like_interrupt(), working(f"measuring for {seconds:g} s ..."):
         report = measure_loopback(
             model=None if model == NO_MODEL else model,
             input_name=input_name,
@@ -129,7 +130,7 @@ def glass(
     if preset is not None and (test or camera is not None or window or virtual_camera or effect):
         raise UserInputError("a preset names source, effects and sinks: leave out those options")
     device = None if camera is None else camera_of(camera)
-    with terminate_like_interrupt():
+    with terminate_like_interrupt(), working(f"measuring for {seconds:g} s ..."):
         if filmed:
             if preset or test or effect or window or virtual_camera or file:
                 raise UserInputError("--filmed goes with --camera alone: leave out the rest")

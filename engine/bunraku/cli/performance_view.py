@@ -28,7 +28,7 @@ class PerformanceView(TerminalView["Performance"]):
 
 def summary(report: PerformanceReport) -> list[str]:
     """What goes on, each part within 80 columns."""
-    parts = [f"{report.seconds:.1f} s"]
+    parts = []
     if report.picture is not None:
         picture = report.picture
         parts.append(
@@ -38,10 +38,9 @@ def summary(report: PerformanceReport) -> list[str]:
         )
     if report.voice is not None:
         voice = report.voice
-        parts.append(f"voice {voice.misses:,} misses, {voice.output_underflows:,} underflows")
-    if report.sync is not None:
-        parts.append(f"skew {report.sync.skew_ms:+.0f} ms")
-    return parts
+        skew = "" if report.sync is None else f"  skew {report.sync.skew_ms:+.0f} ms"
+        parts.append(f"voice {voice.misses:,} misses, {voice.output_underflows:,} underflows{skew}")
+    return [f"{report.seconds:.1f} s  {parts[0]}", *parts[1:]]
 
 
 def print_report(report: PerformanceReport) -> None:

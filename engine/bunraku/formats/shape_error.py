@@ -1,4 +1,5 @@
 """What does not fit a pydantic model, in our words: place, value, range and remedy."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence

@@ -10,7 +10,9 @@ import numpy as np
 from bunraku.measure.latency_series import LatencyFigures, LatencySeries
 
 WIDTH, HEIGHT = 880, 300
-LEFT, RIGHT, TOP, BOTTOM = 64, 84, 16, 44
+LEFT, RIGHT, TOP, BOTTOM = 64, 84, 30, 44
+LINE_PX = 14
+"""Of the plots' text."""
 MOST_BARS = 48
 LEAST_SPAN_MS = 0.05
 """Of an axis: so that differences which are nothing do not look like something."""
@@ -122,7 +124,8 @@ def grid(across: Axis, up: Axis, x_unit: str, y_unit: str, *, counts_on_y: bool 
     parts.append(
         f'<line class="base" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{up.start}" y2="{up.start}"/>'
         f'<text class="unit" x="{WIDTH - RIGHT}" y="{HEIGHT - 6}" text-anchor="end">{x_unit}</text>'
-        f'<text class="unit" x="{LEFT - 8}" y="{TOP - 4}" text-anchor="end">{y_unit}</text>'
+        f'<text class="unit" x="{LEFT - 8}" y="{TOP - LINE_PX - 4}" text-anchor="end">{y_unit}'
+        "</text>"
     )
     return "".join(parts)
 

@@ -13,6 +13,7 @@ from bunraku.serving.browser_voice import BrowserVoice
 from bunraku.serving.faults import Faults
 from bunraku.serving.limits import AUDIO_BURST, AUDIO_MESSAGES_PER_S
 from bunraku.serving.metrics import ServeMetrics
+from bunraku.serving.visitor_text import for_visitor
 from bunraku.streaming.rate_limit import RateLimit
 
 GOING_AWAY, POLICY = 1001, 1008
@@ -69,7 +70,7 @@ class AudioLine:
             except BunrakuError as error:
                 self._faults.add()
                 self._metrics.count_fault()
-                await self._socket.send_json({"type": "error", "text": str(error)})
+                await self._socket.send_json({"type": "error", "text": for_visitor(str(error))})
                 if self._faults.too_many:
                     await self._socket.close(POLICY, "too many malformed messages")
                     return

@@ -9,13 +9,15 @@ from bunraku.io.video_source import VideoSink, VideoSource
 from bunraku.io.video_writer import VideoWriter
 from bunraku.scheduler.process_scheduler import ProcessScheduler
 from bunraku.serving.browser_voice import BrowserVoice
+from bunraku.serving.codec_cost import CodecBudget, Pictures, codec_budget
 from bunraku.session.control.effect_rack import EffectRack
 from bunraku.session.video_session import VideoSession
 
 
 class BrowserPerformance:
     """A `Performed`. The picture is opened and closed on the desk's thread. name: of the picture's
-    session, unique in the process. on_message: as VideoSession has it."""
+    session, unique in the process. codecs: where what its pictures take to decode and to encode is
+    booked, None: the process's. on_message: as VideoSession has it."""
 
     def __init__(
         self,
@@ -24,17 +26,28 @@ class BrowserPerformance:
         scheduler: ProcessScheduler,
         name: str,
         on_message: Callable[[str], None],
+        codecs: CodecBudget | None = None,
     ) -> None:
         self.voice = voice
         self.picture: VideoSession | None = None
         self._scheduler = scheduler
         self._name = name
         self._on_message = on_message
+        self._codecs = codecs or codec_budget()
 
     def open_picture(self, rack: EffectRack, source: VideoSource, sink: VideoSink) -> None:
         """Start it with the effects of `rack` or, where they do not fit beside what runs, with none
-        of them on. Raises what `VideoSession.start` raises."""
+        of them on. Raises what `VideoSession.start` raises, and OverloadError where even the bare
+        picture is too much for the machine."""
         assert self.picture is None, "the last one was closed"
+        self._codecs.book(self._name, Pictures(source.size, source.rate_hz))
+        try:
+            self._open(rack, source, sink)
+        except BaseException:
+            self._codecs.release(self._name)
+            raise
+
+    def _open(self, rack: EffectRack, source: VideoSource, sink: VideoSink) -> None:
         try:
             self.picture = self._session(rack, source, sink).__enter__()
         except OverloadError as error:
@@ -56,8 +69,12 @@ class BrowserPerformance:
 
     def close_picture(self) -> None:
         picture, self.picture = self.picture, None
-        if picture is not None:
+        if picture is None:
+            return
+        try:
             picture.stop()
+        finally:
+            self._codecs.release(self._name)
 
     def record(self, writer: VideoWriter) -> None:
         if self.picture is None:

@@ -21,11 +21,11 @@ from bunraku.serving.limits import CONTROL_BURST, CONTROL_MESSAGES_PER_S, MOST_W
 from bunraku.serving.message_queue import MessageQueue
 from bunraku.serving.page_actions import actions_of
 from bunraku.serving.visitor import Visitor
+from bunraku.serving.visitor_text import for_visitor
 from bunraku.serving.visitors import Visitors
 from bunraku.streaming.rate_limit import RateLimit
 
 FIGURES_S = 0.1
-MOST_TEXT = 600
 TRY_LATER, POLICY = 1013, 1008
 LOG = logging.getLogger(__name__)
 """For faults of our own, with their trace: nobody else is told of them in full."""
@@ -51,11 +51,11 @@ class ControlLine:
         try:
             visitor = self._visitors.enter(self._say)
         except OverloadError as error:
-            await self._socket.send_json({"type": "error", "text": str(error)})
+            await self._socket.send_json({"type": "error", "text": for_visitor(str(error))})
             await self._socket.close(TRY_LATER)
             return
         except BunrakuError as error:
-            await self._socket.send_json({"type": "error", "text": str(error)})
+            await self._socket.send_json({"type": "error", "text": for_visitor(str(error))})
             await self._socket.close(POLICY)
             return
         works = (self._write(), self._keep_told(visitor), self._work(visitor))
@@ -108,7 +108,7 @@ class ControlLine:
         while True:
             message = await self._queue.next()
             await self._attempt(self._obey(visitor, message))
-            if isinstance(message, messages.SetEffects):
+            if isinstance(message, messages.SetEffects | messages.ChoosePreset):
                 self._tag = message.tag
             self._tell_state(visitor)
 
@@ -155,10 +155,10 @@ class ControlLine:
         }
 
     def _tell_error(self, text: str) -> None:
-        self._tell({"type": "error", "text": text[:MOST_TEXT]})
+        self._tell({"type": "error", "text": for_visitor(text)})
 
     def _say(self, text: str) -> None:
-        self._tell({"type": "said", "text": text[:MOST_TEXT]})
+        self._tell({"type": "said", "text": for_visitor(text)})
 
     def _tell_state(self, visitor: Visitor) -> None:
         self._shown = page_state.state(visitor)

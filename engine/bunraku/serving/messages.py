@@ -73,8 +73,11 @@ class SetVoice(Strict):
 
 
 class ChoosePreset(Strict):
+    """tag: as SetEffects has it, for a preset brings a chain."""
+
     type: Literal["choose_preset"]
     name: Name
+    tag: int = Field(default=0, ge=0, le=1 << 53)
 
 
 class Mute(Strict):

@@ -8,7 +8,7 @@ from typing import Any
 
 from bunraku.effects.video.video_effect import path_settings
 from bunraku.serving.recent_latency import RecentFigures
-from bunraku.serving.visitor import Visitor
+from bunraku.serving.visitor import Visitor, Watched
 from bunraku.serving.visitor_text import for_visitor
 from bunraku.session.control.desk import ControlDesk
 from bunraku.session.control.effect_rack import Slot
@@ -43,7 +43,7 @@ def state(visitor: Visitor) -> dict[str, Any]:
     }
 
 
-def figures(visitor: Visitor) -> dict[str, Any]:
+def figures(visitor: Watched) -> dict[str, Any]:
     """What changes by itself."""
     recent = visitor.latency.figures(time.monotonic_ns())
     picture = visitor.picture

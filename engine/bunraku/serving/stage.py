@@ -57,6 +57,13 @@ class Stage:
             self._closing = closing.pop_all()
 
     @property
+    def picture(self) -> VideoSession | None:
+        return self.performance.picture
+
+    def voice_figures(self) -> VoiceFigures:
+        return figures_of(self.performance.voice)
+
+    @property
     def troubles(self) -> tuple[str, ...]:
         """What went wrong so far."""
         return self._watch.troubles
@@ -96,13 +103,13 @@ class StageVisitor:
 
     @property
     def picture(self) -> VideoSession | None:
-        return self._stage.performance.picture
+        return self._stage.picture
 
     def drop_voice_effects(self) -> None:
         """No sound comes from a page."""
 
     def voice_figures(self) -> VoiceFigures:
-        return figures_of(self._stage.performance.voice)
+        return self._stage.voice_figures()
 
     def heard_clock(self, browser_ms: float, arrival_ns: int) -> None:
         """Nothing here counts by it."""

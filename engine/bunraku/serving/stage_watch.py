@@ -1,4 +1,4 @@
-"""Who looks after a performance on the server's own devices, as the command line does for its own."""
+"""Looks after a performance on the server's own devices, as the command line does for its own."""
 
 from __future__ import annotations
 

@@ -13,12 +13,8 @@ from bunraku.session.control.desk import ControlDesk
 from bunraku.session.video_session import VideoSession
 
 
-class Visitor(Protocol):
-    """key: what this tab's other connections must know. browser_is_microphone: the devices are the
-    tab's."""
-
-    key: str
-    browser_is_microphone: bool
+class Watched(Protocol):
+    """What has figures."""
 
     @property
     def desk(self) -> ControlDesk: ...
@@ -30,14 +26,22 @@ class Visitor(Protocol):
     def latency(self) -> RecentLatency:
         """Of the picture, from capture to the encoder."""
 
+    def voice_figures(self) -> VoiceFigures: ...
+
+
+class Visitor(Watched, Protocol):
+    """key: what this tab's other connections must know. browser_is_microphone: the devices are the
+    tab's."""
+
+    key: str
+    browser_is_microphone: bool
+
     @property
     def voice(self) -> BrowserVoice | None:
         """Whose sound comes from the tab; None where it does not."""
 
     def drop_voice_effects(self) -> None:
         """One written in Python failed or hangs: all of them go, at once."""
-
-    def voice_figures(self) -> VoiceFigures: ...
 
     async def begin(self) -> None:
         """The page is there. Raises BunrakuError."""

@@ -64,6 +64,8 @@ class Visitors:
         return found
 
     def figures(self) -> list[dict[str, Any]]:
+        if self.stage is not None:
+            return [page_state.figures(self.stage)]  # once, however many look on
         return [page_state.figures(visitor) for visitor in list(self._open)]
 
     async def close(self) -> None:

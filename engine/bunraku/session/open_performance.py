@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from bunraku.effects.audio.native_model import pack_names
 from bunraku.effects.audio.python_effect import catalogue as audio_catalogue
 from bunraku.effects.catalogue import kind_named
+from bunraku.effects.video.chain import check_networks
 from bunraku.effects.video.video_effect import VideoEffect, is_bundled, make_effect, path_settings
 from bunraku.effects.video.video_effect import catalogue as video_catalogue
 from bunraku.errors import BunrakuError, MediaError, UserInputError
@@ -191,6 +192,7 @@ def video_effects(effects: list[shape.Effect], path: Path | None) -> list[VideoE
             if isinstance(value, str) and not is_bundled(effect.type, name, value):
                 settings[name] = str(effect_file(effect.type, name, value, path))
         made.append(make_effect(effect.type, **settings))
+    check_networks(made)
     return made
 
 

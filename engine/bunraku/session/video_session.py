@@ -13,14 +13,14 @@ from typing import Any
 
 from bunraku.effects.video.chain import VideoChain
 from bunraku.effects.video.video_effect import VideoEffect
-from bunraku.errors import UserInputError
+from bunraku.errors import OverloadError, UserInputError
 from bunraku.io.video_source import VideoSink, VideoSource
 from bunraku.scheduler.admission import Demand
 from bunraku.scheduler.cost_model import SAMPLES_TO_TRUST, CostKey
 from bunraku.scheduler.job import Job, Lane, Outcome
 from bunraku.scheduler.process_scheduler import ProcessScheduler
 from bunraku.scheduler.tier_control import TierControl
-from bunraku.session.calibration import CostTally, calibrate, typical_frame
+from bunraku.session.calibration import CostTally, calibrations, typical_frame
 from bunraku.session.control.setting_range import reopens
 from bunraku.session.frame_work import ChainPlace, FrameWork, transform_batch, transform_one
 from bunraku.session.gap_filler import GapFiller, filling_costs_ns
@@ -161,7 +161,7 @@ class VideoSession(Running):
         chain.open()
         try:
             frame = typical_frame(self.source.size)
-            costs_ns = calibrate(chain, frame, costs)
+            costs_ns = calibrations.costs_ns(chain, frame, costs)
             if self._filler is not None and not self._filling_ns:
                 self._filling_ns = filling_costs_ns(frame)
             ladder = quality_ladder(
@@ -178,7 +178,9 @@ class VideoSession(Running):
                 strides=tuple(rung.stride for rung in ladder),
             )
             self._serve(chain, ladder, demand, is_in)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, OverloadError):  # of what was measured in a busy moment, perhaps
+                calibrations.forget(chain, self.source.size)
             chain.close()
             raise
 

@@ -18,6 +18,8 @@ OnCost = Callable[[str, int, int], None]
 and "faces", and their time is not in the effects'."""
 Tiers = dict[str, int]
 """A tier for each effect and analysis by name."""
+MOST_NETWORKS = 4
+"""In one chain: each holds memory and threads of its own. 16 took 114 threads and 845 MB."""
 Made = TypeVar("Made")
 Steps = Generator[Inference, Pixels, Made]
 """Work that stops where a network is to run, goes on with what it made, and gives `Made`."""
@@ -28,7 +30,8 @@ class VideoChain:
 
     Two effects of one kind are told apart by a number: "anonymise", "anonymise 2". An effect that
     raises is switched off and its error kept in `errors`; the others go on. In its place its
-    `conceal` is shown until it is mended by `reset`.
+    `conceal` is shown until it is mended by `reset`. Raises UserInputError for more than 4 neural
+    effects.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class VideoChain:
         analyser: SceneAnalyser | None = None,
         on_cost: OnCost | None = None,
     ) -> None:
+        check_networks(effects)
         self.effects = numbered(effects)
         self.errors: dict[str, Exception] = {}
         self._analyser = analyser or SceneAnalyser(max_faces=faces_wanted(effects))
@@ -186,6 +190,16 @@ def resumed(steps: Steps[VideoFrame], answer: Pixels | Exception | None) -> Infe
     if isinstance(answer, Exception):
         return steps.throw(answer)
     return next(steps) if answer is None else steps.send(answer)
+
+
+def check_networks(effects: Sequence[VideoEffect]) -> None:
+    """Raises UserInputError for more than 4 that have a network of their own."""
+    networks = sum(isinstance(effect, NetworkEffect) for effect in effects)
+    if networks > MOST_NETWORKS:
+        raise UserInputError(
+            f"a chain with {networks} neural effects: use at most {MOST_NETWORKS}, each network"
+            " takes memory and threads of its own"
+        )
 
 
 def numbered(effects: Sequence[VideoEffect]) -> dict[str, VideoEffect]:

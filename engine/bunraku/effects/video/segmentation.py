@@ -20,7 +20,10 @@ from bunraku.streaming.video_frame import Pixels, VideoFrame
 from bunraku.weights.fetched import SELFIE_SEGMENTER
 
 MODEL_SIZE = (256, 256)
-FILTER_SIZE = (128, 128)
+MOST_SQUEEZED = 1.5
+"""A frame of 4:3 may be squeezed into the model's square. In one of 16:9 the model takes what is
+light beside a neck for shoulders, so wider and taller ones keep their proportions."""
+FILTER_SHRINK = 2
 """The guided filter's coefficients vary slowly: half the model's size shows the same edge."""
 GUIDE_RADIUS = 2
 GUIDE_EPSILON = 1e-3
@@ -63,7 +66,8 @@ class PersonSegmenter:
             held = self._steady.take(self._ask(small, frame.time_ns), guide)
         else:
             self._age += 1
-        return refined(held, guide, frame.pixels)
+        part = part_of_square(frame.pixels)
+        return refined(held[part], guide[part], frame.pixels)
 
     def reset(self) -> None:
         self._steady = SteadyMask()
@@ -104,23 +108,41 @@ class SteadyMask:
         return self.held
 
 
+def part_of_square(pixels: Pixels) -> tuple[slice, slice]:
+    """(rows, columns) of the model's square that the frame takes up."""
+    height, width = pixels.shape[:2]
+    wide, high = MODEL_SIZE
+    if max(width, height) > MOST_SQUEEZED * min(width, height):
+        wide = max(1, round(wide * min(1.0, width / height)))
+        high = max(1, round(high * min(1.0, height / width)))
+    top, left = (MODEL_SIZE[1] - high) // 2, (MODEL_SIZE[0] - wide) // 2
+    return slice(top, top + high), slice(left, left + wide)
+
+
 def shrunk(pixels: Pixels) -> Pixels:
-    """uint8 [256, 256, 3]. Halved as long as it goes, which is fast and lets no noise through, then
-    interpolated."""
+    """uint8 [256, 256, 3]: the frame in its part of the square, its border drawn out to the rest.
+    Halved as long as it goes, which is fast and lets no noise through, then interpolated."""
     cv2 = opencv()
-    while min(pixels.shape[:2]) >= 2 * MODEL_SIZE[0]:
+    rows, columns = part_of_square(pixels)
+    high, wide = rows.stop - rows.start, columns.stop - columns.start
+    while pixels.shape[0] >= 2 * high and pixels.shape[1] >= 2 * wide:
         half = (pixels.shape[1] // 2, pixels.shape[0] // 2)
         pixels = cv2.resize(pixels, half, interpolation=cv2.INTER_AREA)
-    small: Pixels = cv2.resize(pixels, MODEL_SIZE, interpolation=cv2.INTER_LINEAR)
+    small: Pixels = cv2.resize(pixels, (wide, high), interpolation=cv2.INTER_LINEAR)
+    rest = (rows.start, MODEL_SIZE[1] - rows.stop, columns.start, MODEL_SIZE[0] - columns.stop)
+    if any(rest):
+        small = cv2.copyMakeBorder(small, *rest, cv2.BORDER_REPLICATE)
     return small
 
 
 def refined(mask: Mask, guide: Mask, pixels: Pixels) -> Mask:
-    """`mask` [256, 256] at the size of `pixels`, float32 [height, width], with the edges of it."""
+    """`mask` at the size of `pixels`, float32 [height, width], with the edges of it; `guide`: the
+    grey frame at the mask's size."""
     cv2 = opencv()
     size = (pixels.shape[1], pixels.shape[0])
     sure = np.clip((mask - np.float32(SURE_LOW)) * np.float32(1 / (SURE_HIGH - SURE_LOW)), 0, 1)
-    few = [cv2.resize(plane, FILTER_SIZE, interpolation=cv2.INTER_AREA) for plane in (guide, sure)]
+    fewer = tuple(max(1, side // FILTER_SHRINK) for side in reversed(mask.shape))
+    few = [cv2.resize(plane, fewer, interpolation=cv2.INTER_AREA) for plane in (guide, sure)]
     a, b = guided_coefficients(few[0], few[1], GUIDE_RADIUS, GUIDE_EPSILON)
     stretch = np.float32(1 / (EDGE_HIGH - EDGE_LOW))
     full = _grey(pixels)

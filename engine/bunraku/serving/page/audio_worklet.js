@@ -130,7 +130,7 @@ class Bridge extends AudioWorkletProcessor {
     }
     this.leastQueued = Infinity;
     if (currentTime - this.calmSince > CALM_S && this.target > LEAST_TARGET) {
-      this.target -= 128;
+      this.target = Math.max(LEAST_TARGET, this.target - 128 * Math.ceil(this.target / 1024));
       this.calmSince = currentTime;
     }
     this.report();

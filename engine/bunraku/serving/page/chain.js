@@ -16,6 +16,7 @@ export class Chain {
     this.effects = []; // as the server has them, or as it was last asked to
     this.asked = 0; // how often the chain was sent; the server's state says which it has seen
     this.cards = new Map();
+    this.add = add;
     add.append(...schemas.map(({ name, title, summary }) => new Option(title, name, false, false)));
     add.onchange = () => {
       if (add.value) this.send([...this.effects, { effect: add.value, settings: {}, key: null, on: true }]);
@@ -32,6 +33,15 @@ export class Chain {
     this.control.send({ type: "set_effects", effects: wanted, tag: this.asked });
   }
 
+  // A preset was asked for, which brings a chain: until it is there nothing can be built on. The tag
+  // for its message.
+  expect() {
+    this.asked++;
+    this.root.classList.add("waiting");
+    this.root.inert = this.add.disabled = true;
+    return this.asked;
+  }
+
   // From the server: what is so. Not yet what was asked for last? Then that stays on the page. Cards
   // are made anew only when the chain is another.
   show(effects, tag) {
@@ -41,6 +51,7 @@ export class Chain {
     this.effects = effects;
     if (!same) this.rebuild();
     this.root.classList.remove("waiting");
+    this.root.inert = this.add.disabled = false;
     for (const { key, settings, on } of effects) this.cards.get(key).show(settings, on);
   }
 
@@ -68,7 +79,7 @@ export class Chain {
     const badge = element("span", { className: "badge" });
     const controls = schema.settings.map((field) => this.field(i, field));
     const node = element("div", { className: "effect" });
-    node.dataset.effect = effect.name;
+    node.dataset.effect = effect.effect;
     const tools = element("div", { className: "tools" });
     const light = this.tool("◉", "", () => this.toggle(i));
     tools.append(light);

@@ -40,7 +40,7 @@ function begin(message) {
   welcome = message;
   tellClock();
   chain = new Chain($("chain"), $("empty-chain"), $("add"), message.effects, control);
-  chips($("presets"), message.presets, (name) => control.send({ type: "choose_preset", name }));
+  chips($("presets"), message.presets, (name) => control.send({ type: "choose_preset", name, tag: chain.expect() }));
   chips($("voices"), message.voices, (model) => control.send({ type: "set_voice", model, effects: state.voice.effects }));
   $("voice-effects").replaceChildren(...message.voice_effects.map(voiceEffect));
   $("power").disabled = false;

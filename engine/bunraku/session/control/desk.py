@@ -98,9 +98,7 @@ class ControlDesk:
         self._rack: EffectRack | None = None
         if preset.picture is not None:
             self._rack = EffectRack(lambda: performance.picture, preset.picture, path)
-        self.recording = DeskRecording(
-            performance, recordings, most_recording_s, self._say_surely
-        )
+        self.recording = DeskRecording(performance, recordings, most_recording_s, self._say_surely)
         self._quit = False
         self._lane = ActionLane("desk", self._failed)
 

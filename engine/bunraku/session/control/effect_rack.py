@@ -216,8 +216,8 @@ def check_bundled(effect: str, settings: Mapping[str, Any]) -> None:
     for setting in path_settings(effect):
         value = settings.get(setting)
         if value is not None and not is_bundled(effect, setting, value):
-            along = ", ".join(kind_named(catalogue(), effect).bundled(setting)) or "nothing"
+            along = ", ".join(kind_named(catalogue(), effect).bundled(setting))
+            may = f"may be {along} here" if along else "cannot be set here"
             raise UserInputError(
-                f"{effect}: {setting} may only be what comes along here, which is {along}: files"
-                " come with presets, beside which they lie"
+                f"{effect}: {setting} {may}: files come with presets, beside which they lie"
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bunraku.errors import UserInputError
@@ -68,7 +69,8 @@ def action_of_osc(event: OscEvent) -> Action | None:
 
     /preset NAME, /preset/NAME, /preset/next, /preset/previous, /set/EFFECT/SETTING VALUE,
     /voice/PARAM VALUE, /slide/EFFECT/SETTING SHARE, /slide/voice/PARAM SHARE, /effect/NAME [0|1],
-    /mute [0|1], /record [0|1]; without a value the last three toggle.
+    /mute [0|1], /record [0|1]; without a value the last three toggle. A PARAM such as 0.gain_db may
+    be written 0/gain_db, as OSC has it.
     """
     parts = event.address.strip("/").split("/")
     if not all(NAME.fullmatch(part) for part in parts):
@@ -80,10 +82,12 @@ def action_of_osc(event: OscEvent) -> Action | None:
             return button(event, preset_action(name))
         case ["set", effect, setting]:
             return SetValue(Target(effect, setting), one_value(event))
-        case ["voice", param]:
-            return SetValue(Target(VOICE, param), one_number(event))
+        case ["voice", _, *_]:
+            return SetValue(Target(VOICE, param_name(parts[1:])), one_number(event))
+        case ["slide", "voice", _, *_]:
+            return Slide(Target(VOICE, param_name(parts[2:])), share(event))
         case ["slide", effect, setting]:
-            return Slide(Target(effect, setting), min(1.0, max(0.0, one_number(event))))
+            return Slide(Target(effect, setting), share(event))
         case ["effect", name]:
             return SwitchEffect(name, switch(event))
         case ["mute"]:
@@ -91,6 +95,18 @@ def action_of_osc(event: OscEvent) -> Action | None:
         case ["record"]:
             return Record(switch(event))
     raise unknown(event)
+
+
+def param_name(parts: Sequence[str]) -> str:
+    """As the model has it. Raises UserInputError for one that is too long for any."""
+    name = ".".join(parts)
+    if not NAME.fullmatch(name):
+        raise UserInputError(f"/voice: '{name[:60]}' names no parameter: use one such as 0/gain_db")
+    return name
+
+
+def share(event: OscEvent) -> float:
+    return min(1.0, max(0.0, one_number(event)))
 
 
 def preset_action(name: str) -> Action:

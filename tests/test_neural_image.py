@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import threading
+import time
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import neural_models as onnx
@@ -12,6 +15,7 @@ import numpy as np
 import pytest
 from bunraku.effects.video.neural_backend import PlanesBackend, Wish
 from bunraku.effects.video.neural_backends import chosen
+from bunraku.effects.video.neural_openvino import openvino_module, set_up_module
 from bunraku.effects.video.scene import Face, Mask, Scene
 from bunraku.effects.video.video_effect import VideoEffect, make_effect
 from bunraku.errors import MissingDependencyError, ModelFormatError, UserInputError
@@ -346,3 +350,37 @@ def test_a_network_that_changes_its_size_midway_is_refused(tmp_path: Path) -> No
             shown(
                 opened(file=onnx.written(tmp_path, onnx.model(content)), backend=backend), picture()
             )
+
+
+class OpenvinoOfTheTest(ModuleType):
+    """Says where it is asked for a tensor, and takes long for the first."""
+
+    def __init__(self) -> None:
+        super().__init__("openvino")
+        self.asked: list[str] = []
+
+    def Tensor(self, array: np.ndarray, shared_memory: bool) -> None:
+        self.asked.append("begun")
+        time.sleep(0.05)
+        self.asked.append("done")
+
+
+def test_openvino_s_first_tensor_is_one_thread_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two first ones at once, of two sessions that open a look, would stop the process for good: of
+    them one waits in OpenVINO with the GIL, which the other needs."""
+    fake = OpenvinoOfTheTest()
+    monkeypatch.setitem(sys.modules, "openvino", fake)
+    set_up_module.cache_clear()
+    try:
+        seen: list[list[str]] = []
+        threads = [
+            threading.Thread(target=lambda: seen.append(list(openvino_module().asked)))
+            for _ in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+        assert seen == [["begun", "done"]] * 4, "one asked, and nobody went on before it was done"
+    finally:
+        set_up_module.cache_clear()

@@ -16,10 +16,12 @@ from bunraku.packages import opencv, pyav
 from bunraku.serving.browser_clock import BrowserClock
 from bunraku.streaming.audio_block import NS_PER_S
 from bunraku.streaming.mailbox import Mailbox
+from bunraku.streaming.rate_limit import RateLimit
 from bunraku.streaming.video_frame import Pixels, VideoFrame
 
 VIDEO_CLOCK_HZ = 90_000
 WAIT_S = 0.1
+MORE_THAN_OFFERED, OFFERED_BURST = 1.25, 10
 MOST_WAY_NS = NS_PER_S
 """A browser whose clock says that a picture is older is not believed."""
 
@@ -45,6 +47,8 @@ class BrowserSource(VideoSource):
         super().__init__(size, rate_hz)
         self._clock = clock
         self._last_ns = 0
+        self._rate = RateLimit(MORE_THAN_OFFERED * rate_hz, OFFERED_BURST)
+        self._beyond = 0
         self._mailbox: Mailbox[Arrived] = Mailbox()
         self._number = 0
         self._cv2 = opencv("a browser's camera")
@@ -52,6 +56,9 @@ class BrowserSource(VideoSource):
     def arrive(self, picture: Any, captured_ms: float | None) -> None:
         """On the event loop: returns at once. captured_ms: by the browser's clock, if known."""
         now_ns = time.monotonic_ns()
+        if not self._rate.allows(now_ns):  # more than was offered, and booked
+            self._beyond += 1
+            return
         captured_ns = None if captured_ms is None else self._clock.monotonic_ns(captured_ms)
         if captured_ns is None or not now_ns - MOST_WAY_NS < captured_ns < now_ns:
             captured_ns = now_ns
@@ -66,7 +73,7 @@ class BrowserSource(VideoSource):
     def _deliver(self, put: Put, stopping: threading.Event) -> None:
         while not stopping.is_set() and not self._mailbox.closed:
             arrived = self._mailbox.take(WAIT_S)
-            self.dropped = self._mailbox.dropped
+            self.dropped = self._mailbox.dropped + self._beyond
             if arrived is None:
                 continue
             try:

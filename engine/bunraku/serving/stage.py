@@ -10,6 +10,7 @@ from collections.abc import Callable
 from bunraku.errors import BunrakuError, UserInputError
 from bunraku.formats.performance import read_performance
 from bunraku.serving.browser_picture import NewestPicture, return_track
+from bunraku.serving.codec_cost import Pictures, codec_budget
 from bunraku.serving.limits import MOST_RECORDING_S
 from bunraku.serving.messages import Offer
 from bunraku.serving.metrics import ServeMetrics
@@ -124,10 +125,16 @@ class StageVisitor:
         if picture is None:
             raise UserInputError("this performance has no picture")
         await self.hang_up()
+        seen = Pictures(picture.source.size, picture.source.rate_hz, decoded=0, encoded=2)
+        await self._loop.run_in_executor(None, codec_budget().book, self.key, seen)
         before, after = NewestPicture(self._loop), NewestPicture(self._loop)
         tracks = [return_track(before, lambda age_ns: None), return_track(after, self._count)]
         self._peer = Peer(tracks, None, lambda: None)
-        answer = await self._peer.answer(offer.sdp)
+        try:
+            answer = await self._peer.answer(offer.sdp)
+        except BaseException:
+            await self.hang_up()
+            raise
         self._before, self._after = before, after
         picture.watch_source(before)
         picture.add_sink(after)
@@ -139,6 +146,7 @@ class StageVisitor:
             self._stage.metrics.count_frame(latency_ns, self.picture.budget_ns)
 
     async def hang_up(self) -> None:
+        codec_budget().release(self.key)
         peer, self._peer = self._peer, None
         before, self._before = self._before, None
         after, self._after = self._after, None

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from bunraku.effects.video.neural_backend import Planes, PlanesBackend, Wish
 from bunraku.effects.video.neural_model import ModelFacts, Size, check_output
@@ -18,6 +22,7 @@ CACHED_MAX = 64
 """Compiled networks in the user's cache, about as large as their files."""
 SIZES_MAX = 16
 """Compiled sizes that are kept; each holds the network's memory for one frame."""
+_first_use = threading.Lock()
 
 
 class OpenvinoBackend(PlanesBackend):
@@ -25,16 +30,7 @@ class OpenvinoBackend(PlanesBackend):
         super().__init__(facts)
         if wish.device == "cuda":
             raise UserInputError("backend 'openvino' plays on the CPU: choose device 'cpu'")
-        try:
-            # It would report its use to a server, and fork this process to do so: a fork
-            # write-protects the audio thread's memory, which then waits for page faults.
-            sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-            import openvino
-        except ImportError as error:
-            raise MissingDependencyError(
-                "backend 'openvino' is not installed: pip install 'bunraku[video]'"
-            ) from error
-        self._core: Any = openvino.Core()
+        self._core: Any = openvino_module().Core()
         self._options = options_for(self._core, wish.precision)
         self._compiled: dict[Size, Any] = {}
         self.says = f"OpenVINO, {self._options['INFERENCE_PRECISION_HINT']}, one CPU thread"
@@ -74,6 +70,29 @@ class OpenvinoBackend(PlanesBackend):
 
     def close(self) -> None:
         self._compiled.clear()
+
+
+def openvino_module() -> Any:
+    """Ready for several threads. Raises MissingDependencyError."""
+    with _first_use:
+        return set_up_module()
+
+
+@cache
+def set_up_module() -> Any:
+    try:
+        # It would report its use to a server, and fork this process to do so: a fork
+        # write-protects the audio thread's memory, which then waits for page faults.
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+        import openvino
+    except ImportError as error:
+        raise MissingDependencyError(
+            "backend 'openvino' is not installed: pip install 'bunraku[video]'"
+        ) from error
+    # Its first tensor looks NumPy up in a function's static variable, and lets go of the GIL at
+    # that: a second thread with its first tensor would wait there for ever, and keep the GIL.
+    openvino.Tensor(np.zeros(1, np.float32), shared_memory=True)
+    return openvino
 
 
 def options_for(core: Any, precision: str) -> dict[str, Any]:

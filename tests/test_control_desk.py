@@ -84,8 +84,9 @@ class Heard:
 # ---- presets -------------------------------------------------------------------------------------
 
 
-def test_twenty_switches_in_four_seconds_lose_no_block_and_do_not_click(tmp_path: Path) -> None:
-    path = write_presets(tmp_path)
+def twenty_switches(path: Path) -> tuple[int, int]:
+    """Misses and underflows while twenty presets follow each other, five a second; what was heard
+    has no click, and nothing was left out of it."""
     heard = Heard()
     with desk_of(path) as (desk, performance, said):
         voice = performance.voice
@@ -97,23 +98,29 @@ def test_twenty_switches_in_four_seconds_lose_no_block_and_do_not_click(tmp_path
         for number in range(20):
             do(desk, f"preset {('quiet', 'loud')[number % 2]}")
             time.sleep(max(0.0, began + 0.2 * (number + 1) - time.monotonic()))
-        took_s = time.monotonic() - began
         performance.leave_voice(heard)
         after = voice.report()
         picture = performance.report().picture
     assert said == [f"preset: {('quiet', 'loud')[number % 2]}" for number in range(20)]
-    sound = heard.sound()
     steepest = TONE_PEAK * 10 ** (GAINS_DB["loud"] / 20) * 2 * np.pi * TONE_HZ / RATE_HZ
     # An equal-power crossfade of equal signals swells by up to 3 dB.
-    assert np.abs(np.diff(sound)).max() < steepest * np.sqrt(2) + 1.5e-3
+    assert np.abs(np.diff(heard.sound())).max() < steepest * np.sqrt(2) + 1.5e-3
     assert after.recording_dropped_frames == 0
     assert picture is not None
     assert picture.failed == 0
-    late = (after.misses - calm.misses, after.output_underflows - calm.output_underflows)
-    busy = os.getloadavg()[0] > (os.cpu_count() or 1) or took_s > 5.0
-    if any(late) and (busy or calm.misses + calm.output_underflows > 0):
-        pytest.skip(f"other programs kept this machine busy: {late} misses and underflows")
-    assert late == (0, 0)
+    return after.misses - calm.misses, after.output_underflows - calm.output_underflows
+
+
+def test_twenty_switches_in_four_seconds_lose_no_block_and_do_not_click(tmp_path: Path) -> None:
+    """A machine that stalls by itself loses a block now and then, not in each of three tries; a
+    switch that cost one would lose twenty in every try."""
+    path = write_presets(tmp_path)
+    tries: list[tuple[int, int]] = []
+    while (0, 0) not in tries and len(tries) < 3:
+        tries.append(twenty_switches(path))
+    if (0, 0) not in tries and os.getloadavg()[0] > (os.cpu_count() or 1):
+        pytest.skip(f"other programs keep this machine busy: {tries} misses and underflows")
+    assert (0, 0) in tries, f"misses and underflows: {tries}"
 
 
 def test_next_and_previous_go_round(tmp_path: Path) -> None:

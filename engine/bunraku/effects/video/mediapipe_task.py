@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from bunraku.effects.video.native_messages import without_messages
+from bunraku.effects.video.profiling_signal import survive_profiling_signal
 from bunraku.errors import ModelFormatError
 from bunraku.packages import package
 from bunraku.weights.fetched import FetchedModel, fetch
@@ -30,6 +31,7 @@ def open_task(
     Raises MissingDependencyError without MediaPipe or the model, ModelFormatError where MediaPipe
     refuses the file.
     """
+    survive_profiling_signal()
     purpose = "finding people and faces"
     vision = package("mediapipe.tasks.python.vision", "mediapipe", purpose, "video")
     base = package("mediapipe.tasks.python.core.base_options", "mediapipe", purpose, "video")

@@ -19,7 +19,6 @@ import asyncio
 import json
 import os
 import platform
-import subprocess
 import sys
 import tempfile
 import threading
@@ -38,6 +37,7 @@ from browser.fake_devices import (  # noqa: E402
     write_wav,
     write_y4m,
 )
+from browser.page_server import page_server  # noqa: E402
 
 SIZE, RATE_HZ, FRAMES = (640, 480), 30, 90
 SETTLE_MS = 6000
@@ -93,31 +93,20 @@ def measure(seconds: float, preset: str) -> dict[str, Any]:
         video = write_y4m(folder / "camera.y4m", coded_pictures(), RATE_HZ)
         samples, rate = soundfile.read(SPEECH_PATH, dtype="float32", always_2d=True)
         sound = write_wav(folder / "microphone.wav", samples[:, 0], rate)
-        server = subprocess.Popen(
-            [sys.executable, "-m", "bunraku.cli.main", "serve", "--port", str(port := free_port())],
-            env={**os.environ, "PYTHONPATH": str(ROOT / "engine")},
-            stdout=subprocess.PIPE,
-        )
-        try:
-            assert server.stdout is not None
-            server.stdout.readline()
-            with sync_playwright() as playwright:
-                chromium = playwright.chromium.launch(
-                    executable_path=str(CHROMIUM), args=flags(video, sound)
-                )
-                page = chromium.new_page(viewport={"width": 1280, "height": 800})
-                page.goto(f"http://127.0.0.1:{port}/")
-                page.click("#power:enabled")
-                page.click(f"#presets button[data-name='{preset}']")
-                page.wait_for_timeout(SETTLE_MS)
-                load = os.getloadavg()[0]
-                page.evaluate(WATCH)
-                page.wait_for_timeout(1000 * seconds)
-                seen, rounds = page.evaluate("[seen, rounds]")
-                chromium.close()
-        finally:
-            server.terminate()
-            server.wait(10)
+        with page_server(free_port()) as address, sync_playwright() as playwright:
+            chromium = playwright.chromium.launch(
+                executable_path=str(CHROMIUM), args=flags(video, sound)
+            )
+            page = chromium.new_page(viewport={"width": 1280, "height": 800})
+            page.goto(address)
+            page.click("#power:enabled")
+            page.click(f"#presets button[data-name='{preset}']")
+            page.wait_for_timeout(SETTLE_MS)
+            load = os.getloadavg()[0]
+            page.evaluate(WATCH)
+            page.wait_for_timeout(1000 * seconds)
+            seen, rounds = page.evaluate("[seen, rounds]")
+            chromium.close()
     glass = glass_to_glass(seen["before"], seen["after"])
     return {
         "preset": preset,

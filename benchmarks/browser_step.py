@@ -14,7 +14,6 @@ import argparse
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -27,6 +26,7 @@ sys.path[:0] = [str(ROOT / "engine"), str(ROOT / "tests"), str(ROOT / "kernels")
 
 from av_source import CLICK_GAIN, FLASH_FRAMES, find_events  # noqa: E402
 from browser.fake_devices import CHROMIUM  # noqa: E402
+from browser.page_server import page_server  # noqa: E402
 from bunraku.measure.bench import machine_name  # noqa: E402
 from bunraku.measure.marker import marker  # noqa: E402
 
@@ -115,40 +115,30 @@ def record(seconds: float, preset: str, folder: Path) -> tuple[Path, list[tuple[
     from playwright.sync_api import sync_playwright
     from test_serve import free_port
 
-    port = free_port()
-    command = [sys.executable, "-m", "bunraku.cli.main", "serve", "--port", str(port)]
-    server = subprocess.Popen(
-        [*command, "--recordings", str(folder)],
-        env={**os.environ, "PYTHONPATH": str(ROOT / "engine")},
-        stdout=subprocess.PIPE,
-    )
-    try:
-        assert server.stdout is not None
-        server.stdout.readline()
-        with sync_playwright() as playwright:
-            chromium = playwright.chromium.launch(
-                executable_path=str(CHROMIUM),
-                args=["--autoplay-policy=no-user-gesture-required", "--no-sandbox"],
-            )
-            page = chromium.new_page(viewport={"width": 1280, "height": 800}, bypass_csp=True)
-            page.goto(f"http://127.0.0.1:{port}/")
-            click = [CLICK_GAIN * float(x) for x in marker(RATE_HZ)]
-            wanted = [click, RATE_HZ, EVERY_FRAMES, FLASH_FRAMES, FRAME_MS, CLICK_AFTER_MS]
-            page.evaluate(DEVICES, wanted)
-            page.click("#power:enabled")
-            page.click(f"#presets button[data-name='{preset}']")
-            page.wait_for_timeout(SETTLE_MS)
-            page.evaluate(LISTEN, EAR)
-            began_ms = page.evaluate("performance.timeOrigin + performance.now()")
-            page.click("#record")
-            page.wait_for_timeout(1000 * seconds)
-            page.click("#record")
-            page.wait_for_selector("#recordings a")
-            flashed, clicked = page.evaluate("[flashed, clicked]")
-            chromium.close()
-    finally:
-        server.terminate()
-        server.wait(10)
+    with (
+        page_server(free_port(), "--recordings", str(folder)) as address,
+        sync_playwright() as playwright,
+    ):
+        chromium = playwright.chromium.launch(
+            executable_path=str(CHROMIUM),
+            args=["--autoplay-policy=no-user-gesture-required", "--no-sandbox"],
+        )
+        page = chromium.new_page(viewport={"width": 1280, "height": 800}, bypass_csp=True)
+        page.goto(address)
+        click = [CLICK_GAIN * float(x) for x in marker(RATE_HZ)]
+        wanted = [click, RATE_HZ, EVERY_FRAMES, FLASH_FRAMES, FRAME_MS, CLICK_AFTER_MS]
+        page.evaluate(DEVICES, wanted)
+        page.click("#power:enabled")
+        page.click(f"#presets button[data-name='{preset}']")
+        page.wait_for_timeout(SETTLE_MS)
+        page.evaluate(LISTEN, EAR)
+        began_ms = page.evaluate("performance.timeOrigin + performance.now()")
+        page.click("#record")
+        page.wait_for_timeout(1000 * seconds)
+        page.click("#record")
+        page.wait_for_selector("#recordings a")
+        flashed, clicked = page.evaluate("[flashed, clicked]")
+        chromium.close()
     seen = [
         (flash - began_ms, click - flash)
         for flash in flashed
